@@ -1,0 +1,45 @@
+# Each target makes `.venv` when it is missing; a stamp file, newer than pyproject.toml, says what it holds already.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+.DEFAULT_GOAL := help
+.PHONY: help demo test app lint bench
+
+help:
+	@echo "make demo    draw a collection, index it and search it (writes demo/)"
+	@echo "make test    the whole test suite"
+	@echo "make app     the web demo"
+	@echo "make lint    ruff and mypy"
+	@echo "make bench   the benchmarks, with their reports in assets/reports/"
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "mmretrieval needs Python 3.11 or newer; name one with: make PYTHON=python3.12" >&2; exit 2; }
+	@$(PYTHON) -c 'import ensurepip' \
+	  || { echo "this Python cannot make virtual environments; on Debian: apt-get install python3-venv" >&2; exit 3; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.stamp-app: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/.stamp-dev: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@ $(VENV)/.stamp-app
+
+demo: $(VENV)/.stamp-app
+	$(BIN)/mmretrieval demo --out demo
+
+app: $(VENV)/.stamp-app
+	$(BIN)/python apps/gradio_app.py
+
+test: $(VENV)/.stamp-dev
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.stamp-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/.stamp-dev
+	@set -e; for script in tests/benchmarks/*.py; do echo "$$script"; $(BIN)/python "$$script"; done

@@ -1,0 +1,1 @@
+"""Collections with queries and judgements, one per file."""

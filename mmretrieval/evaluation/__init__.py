@@ -1,0 +1,1 @@
+"""Measures, TREC files, query files, and the run of a searcher over queries."""

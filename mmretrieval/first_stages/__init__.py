@@ -1,0 +1,1 @@
+"""Query to ranking over the whole collection, one first stage per file."""

@@ -1,0 +1,1 @@
+"""Nearest rows of a channel, one index per file."""

@@ -1,0 +1,1 @@
+"""Multimodal language models, one back end per file."""

@@ -1,0 +1,1 @@
+"""Ranking to ranking, with images the first stage did not find; one per file."""

@@ -1,0 +1,1 @@
+"""Ranking to reordered ranking, one method per file."""

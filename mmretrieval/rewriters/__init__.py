@@ -1,0 +1,1 @@
+"""Query to query, one method per file."""

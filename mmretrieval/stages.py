@@ -1,0 +1,96 @@
+"""The four verbs: rewrite, search, refine, rerank.
+
+A pipeline is a plain list of such stages: any rewriters, one first stage, then refiners and rerankers. Whatever
+needs a language model is a generator that yields lists of asks and is sent the replies; whatever does not may
+simply return.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Protocol, TypeVar
+
+from mmretrieval.asks import Ask, Attend, Generate, Reply, ScoreChoices
+from mmretrieval.protocols import Extension
+from mmretrieval.types import Hit, ImageRecord, Query, Ranking
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from PIL.Image import Image
+
+T = TypeVar("T")
+Flow = T | Generator[list[Ask], list[Reply], T]
+AskKind = type[Generate] | type[ScoreChoices] | type[Attend]
+
+
+class Collection(Protocol):
+    """What a stage may read of a collection."""
+
+    def record(self, record_id: str) -> ImageRecord: ...
+
+    def open_image(self, record_id: str) -> Image: ...
+
+    def vectors(self, channel: str, ids: Sequence[str]) -> NDArray[np.float32]:
+        """Stored unit rows, (n, dim), in the order of `ids`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A record offered to a reranker, with the hit that brought it; its picture is opened only when asked for."""
+
+    record: ImageRecord
+    hit: Hit
+    collection: Collection
+
+    @property
+    def image(self) -> Image:
+        return self.collection.open_image(self.record.id)
+
+    def vector(self, channel: str) -> NDArray[np.float32]:
+        """Its stored unit row of that channel, (dim,)."""
+        row: NDArray[np.float32] = self.collection.vectors(channel, [self.record.id])[0]
+        return row
+
+
+class Stage(Extension, ABC):
+    """What the four verbs share. `needs`: asks it will yield; `reads`: vector channels it will read."""
+
+    paper: ClassVar[str] = ""
+    needs: ClassVar[frozenset[AskKind]] = frozenset()
+    reads: ClassVar[frozenset[str]] = frozenset()
+
+
+class Rewriter(Stage):
+    """Query → Query."""
+
+    @abstractmethod
+    def rewrite(self, query: Query) -> Flow[Query]: ...
+
+
+class FirstStage(Stage):
+    """Query → Ranking, over the whole collection."""
+
+    @abstractmethod
+    def search(self, queries: Sequence[Query], top_k: int) -> list[Ranking]:
+        """One ranking per query, in order, each of at most `top_k` hits."""
+
+
+class Refiner(Stage):
+    """Ranking → Ranking; may bring images that the first stage did not."""
+
+    @abstractmethod
+    def refine(self, ranking: Ranking, collection: Collection) -> Ranking: ...
+
+
+class Reranker(Stage):
+    """Ranking → Ranking; may only reorder. It looks at the top `depth` hits."""
+
+    depth: int = 20
+
+    @abstractmethod
+    def rerank(self, query: Query, candidates: Sequence[Candidate]) -> Flow[list[Hit]]:
+        """The candidates' hits, best first. The driver puts those it forgot behind them, in their old order."""

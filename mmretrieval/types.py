@@ -1,0 +1,160 @@
+"""The values that travel between stages: records, queries, hits, steps, rankings.
+
+All are frozen; a stage makes a new value instead of changing the one it was given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal
+
+from mmretrieval.errors import InvalidData, UsageError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+Status = Literal["ok", "repaired", "partial", "fallback"]
+
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+def _nothing() -> Mapping[str, Any]:
+    return _NOTHING  # a factory, since Python 3.11 takes a mapping proxy for a mutable default
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRecord:
+    """One picture of a collection.
+
+    `id` is unique and never changes, even when the file moves; `path` is relative to the collection's root.
+    """
+
+    id: str
+    path: str
+    caption: str = ""
+    meta: Mapping[str, Any] = field(default_factory=_nothing)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"id": self.id, "path": self.path, "caption": self.caption, "meta": dict(self.meta)}
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What is sought: words, a picture, or a picture plus a change.
+
+    The picture is either a file or an opened image (`image`) or a record of the collection (`image_id`).
+    With a picture, `text` is the modification. `weights` holds one number for "text" and one for "image";
+    a missing one is 1. Ids in `exclude` are never returned; `within`, if given, restricts the search to its ids.
+    """
+
+    id: str = "q"
+    text: str = ""
+    image: Path | Image | None = None
+    image_id: str | None = None
+    weights: Mapping[str, float] = field(default_factory=_nothing)
+    exclude: frozenset[str] = frozenset()
+    within: frozenset[str] | None = None
+
+    def __post_init__(self) -> None:
+        if not self.text.strip() and self.image is None and self.image_id is None:
+            raise UsageError(f"query '{self.id}' is empty: give words, a picture, or both")
+        if self.image is not None and self.image_id is not None:
+            raise UsageError(f"query '{self.id}' names two pictures: give a file or an id, not both")
+        for part, weight in self.weights.items():
+            if part not in ("text", "image"):
+                raise UsageError(f"query '{self.id}' weights '{part}': the parts are text and image")
+            if not -1e6 < weight < 1e6:  # also refuses NaN, which compares false
+                raise UsageError(f"query '{self.id}' gives {part} the weight {weight}: use a finite number")
+
+    @property
+    def has_image(self) -> bool:
+        return self.image is not None or self.image_id is not None
+
+    @property
+    def is_composed(self) -> bool:
+        """Whether it is a picture plus a change."""
+        return self.has_image and bool(self.text.strip())
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One placed candidate.
+
+    Its position in the ranking is the result; `score` is only the evidence of the stage named in `by`: larger is
+    better, comparable only between hits of the same `by` and query, None where that stage gives an order alone.
+    `scores` holds the evidence per channel, `why` one line for the user.
+    """
+
+    id: str
+    by: str
+    score: float | None = None
+    path: str = ""
+    why: str = ""
+    scores: Mapping[str, float] = field(default_factory=_nothing)
+
+    def to_dict(self, rank: int) -> dict[str, Any]:
+        """As JSON, with its 1-based rank."""
+        return {
+            "rank": rank,
+            "id": self.id,
+            "path": self.path,
+            "score": self.score,
+            "by": self.by,
+            "why": self.why,
+            "scores": dict(self.scores),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one stage did to a ranking: wall seconds, model calls, tokens, how many hits changed place."""
+
+    name: str
+    seconds: float = 0.0
+    status: Status = "ok"
+    calls: int = 0
+    cached: int = 0
+    tokens: int = 0
+    moved: int = 0
+    note: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "seconds": round(self.seconds, 6),
+            "status": self.status,
+            "calls": self.calls,
+            "cached": self.cached,
+            "tokens": self.tokens,
+            "moved": self.moved,
+            "note": self.note,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """The ordered hits of one query, best first, with the steps that led there and warnings for the user."""
+
+    query: Query
+    hits: tuple[Hit, ...] = ()
+    steps: tuple[Step, ...] = ()
+    warnings: tuple[str, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        if len({hit.id for hit in self.hits}) != len(self.hits):
+            raise InvalidData(f"the ranking of query '{self.query.id}' holds an image twice")
+
+    @property
+    def ids(self) -> list[str]:
+        return [hit.id for hit in self.hits]
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "query": {"id": self.query.id, "text": self.query.text, "image_id": self.query.image_id},
+            "hits": [hit.to_dict(rank) for rank, hit in enumerate(self.hits, start=1)],
+            "steps": [step.to_dict() for step in self.steps],
+            "warnings": list(self.warnings),
+        }

@@ -1,0 +1,171 @@
+"""Who may import whom, and what must never appear: checked on the source, and once in a fresh interpreter."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "mmretrieval"
+APPS = PACKAGE.parent / "apps"
+HEAVY = ("torch", "open_clip", "transformers", "faiss", "gradio", "pyarrow")
+
+# A module imports only from its own level or lower ones; a name without dots covers the package of that name.
+LEVELS = {
+    0: "errors types asks vectors registry protocols",
+    1: "stages segments images manifest catalog",
+    2: "encoders indexes rewriters first_stages refiners rerankers mllms datasets",
+    3: "collection indexing pipeline evaluation demo training",
+    4: "searcher cli __init__ __main__",
+}
+LEVEL_OF = {room: level for level, rooms in LEVELS.items() for room in rooms.split()}
+METHODS = frozenset(LEVELS[2].split())
+# Small rooms of the store and of encoding that stand at the same level as what they serve.
+LEVEL_OF |= dict.fromkeys("lock scan ledger sniff captions tombstones canary storage".split(), 1)
+
+
+def sources(folder: Path = PACKAGE) -> list[Path]:
+    return sorted(folder.rglob("*.py"))
+
+
+def module_name(file: Path) -> str:
+    parts = file.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 2 else parts)
+
+
+def tree(file: Path) -> ast.Module:
+    return ast.parse(file.read_text(encoding="utf-8"))
+
+
+def is_for_types_only(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+
+
+def imports(file: Path, *, at_start_only: bool = False) -> set[str]:
+    """Full names of what a module imports, without what stands under TYPE_CHECKING."""
+    found: set[str] = set()
+
+    def visit(node: ast.AST) -> None:
+        if is_for_types_only(node):
+            return
+        if at_start_only and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            return
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            found.add(node.module or "")
+            found.update(f"{node.module}.{alias.name}" for alias in node.names)
+        for child in ast.iter_child_nodes(node):
+            visit(child)
+
+    visit(tree(file))
+    return found
+
+
+def room(module: str) -> str:
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 else "__init__"
+
+
+def own_modules() -> dict[str, Path]:
+    return {module_name(file): file for file in sources()}
+
+
+def test_every_module_has_a_level():
+    assert {room(name) for name in own_modules()} - LEVEL_OF.keys() == set()
+
+
+def test_modules_import_only_from_their_own_level_or_lower_ones():
+    known = own_modules()
+    wrong = []
+    for name, file in known.items():
+        for target in imports(file) & known.keys():
+            upwards = LEVEL_OF[room(target)] > LEVEL_OF[room(name)]
+            if upwards:
+                wrong.append(f"{name} imports {target}")
+    assert wrong == []
+
+
+def test_methods_never_import_each_other():
+    """A method file may import private neighbours (`_name`) and its own package, no other method."""
+    known = own_modules()
+    wrong = []
+    for name, file in known.items():
+        if room(name) not in METHODS or name.count(".") < 2:
+            continue
+        for target in imports(file) & known.keys():
+            stem = target.rpartition(".")[2]
+            same_package = room(target) == room(name)
+            if room(target) in METHODS and target != name and not (same_package and stem.startswith("_")):
+                if target.count(".") == 1 and same_package:
+                    continue
+                wrong.append(f"{name} imports {target}")
+    assert wrong == []
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    known = own_modules()
+    graph = {name: {t for t in imports(file, at_start_only=True) & known.keys() if t != name} for name, file in known.items()}
+    done: set[str] = set()
+
+    def walk(name: str, path: tuple[str, ...]) -> None:
+        assert name not in path, " -> ".join([*path[path.index(name) :], name])
+        if name in done:
+            return
+        for target in sorted(graph[name]):
+            walk(target, (*path, name))
+        done.add(name)
+
+    for name in graph:
+        walk(name, ())
+
+
+def test_apps_use_the_package_from_above_only():
+    for file in sources(APPS):
+        for target in imports(file):
+            if target.startswith("mmretrieval."):
+                assert LEVEL_OF[room(target)] >= 3 or room(target) in ("errors", "types", "registry"), f"{file.name}: {target}"
+
+
+@pytest.mark.parametrize("file", [*sources(), *sources(APPS)], ids=lambda file: str(file.relative_to(PACKAGE.parent)))
+def test_nothing_is_printed_pickled_or_run_from_a_hub(file):
+    for node in ast.walk(tree(file)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            assert node.func.id not in ("print", "eval", "exec"), f"line {node.lineno}"
+        if isinstance(node, ast.keyword) and node.arg in ("allow_pickle", "trust_remote_code"):
+            assert isinstance(node.value, ast.Constant), f"line {node.value.lineno}"
+            assert node.value.value is False, f"line {node.value.lineno}"
+    assert not {name for name in imports(file) if name.split(".")[0] in ("pickle", "dill", "joblib", "shelve", "marshal")}
+
+
+def test_no_file_is_a_drawer_for_anything():
+    drawers = {"utils", "util", "helpers", "helper", "misc", "common", "tools"}
+    assert [file.name for file in sources() if file.stem in drawers] == []
+
+
+def test_no_file_exceeds_the_length_one_idea_needs():
+    assert {module_name(file): n for file in sources() if (n := len(file.read_text("utf-8").splitlines())) > 300} == {}
+
+
+def test_no_function_is_longer_than_sixty_lines():
+    functions = ast.FunctionDef, ast.AsyncFunctionDef
+    long = [
+        f"{module_name(file)}.{node.name}"
+        for file in sources()
+        for node in ast.walk(tree(file))
+        if isinstance(node, functions) and node.end_lineno - node.lineno >= 60
+    ]
+    assert long == []
+
+
+def loaded_after(code: str) -> set[str]:
+    report = "import sys; sys.stderr.write(chr(10) + ' '.join(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", f"{code}\n{report}"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return set(done.stderr.splitlines()[-1].split())
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    loaded = loaded_after("import mmretrieval; mmretrieval.Query(text='a'); mmretrieval.Pipeline")
+    assert loaded & {*HEAVY, "typer", "rich", "PIL"} == set()
