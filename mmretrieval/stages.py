@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Protocol, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Protocol, TypeAlias, TypeVar
 
 from mmretrieval.asks import Ask, Attend, Generate, Reply, ScoreChoices
 from mmretrieval.protocols import Extension
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 T = TypeVar("T")
-Flow = T | Generator[list[Ask], list[Reply], T]
+Flow: TypeAlias = T | Generator[list[Ask], list[Reply], T]
 AskKind = type[Generate] | type[ScoreChoices] | type[Attend]
 
 
