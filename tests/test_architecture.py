@@ -14,7 +14,7 @@ HEAVY = ("torch", "open_clip", "transformers", "faiss", "gradio", "pyarrow")
 # A module imports only from its own level or lower ones; a name without dots covers the package of that name.
 LEVELS = {
     0: "errors types asks vectors registry protocols",
-    1: "stages segments images manifest catalog",
+    1: "stages driver glue composition segments images manifest catalog",
     2: "encoders indexes rewriters first_stages refiners rerankers mllms datasets",
     3: "collection indexing pipeline evaluation demo training",
     4: "searcher cli __init__ __main__",

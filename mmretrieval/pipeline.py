@@ -1,0 +1,240 @@
+"""A pipeline is a list of stages: any rewriters, one first stage, then refiners and rerankers.
+
+Mistakes of composition surface in the constructor, before any picture is opened. While it runs, the driver serves
+the asks of all queries together, and what a stage returns is made whole again, so that no stage can lose an image,
+invent one or fail unseen: every stage leaves a `Step` with its status on every ranking.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from time import perf_counter
+from typing import Any, Literal
+
+from mmretrieval.asks import MLLM
+from mmretrieval.composition import ChannelledCollection, check_asks, check_channels, in_order
+from mmretrieval.driver import Outcome, drive
+from mmretrieval.errors import MMRetrievalError, NotFound, UsageError
+from mmretrieval.glue import Glued, glue, moved
+from mmretrieval.stages import Candidate, Flow, Refiner, Reranker, Rewriter, Stage
+from mmretrieval.types import Hit, Query, Ranking, Status, Step
+
+OnError = Literal["raise", "keep"]
+
+
+@dataclass(slots=True)
+class _Search:
+    """One query on its way through the stages."""
+
+    given: Query
+    query: Query  # as the rewriters left it
+    hits: tuple[Hit, ...] = ()
+    steps: list[Step] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    def allows(self, record_id: str) -> bool:
+        within = self.query.within
+        return record_id not in self.query.exclude and (within is None or record_id in within)
+
+
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    """What became of a stage's answer."""
+
+    status: Status = "ok"
+    note: str = ""
+    moved: int = 0
+
+
+class Pipeline:
+    """Stages in their order, with the model that answers their asks and the collection they read.
+
+    Raises UsageError when the stages are out of order, when one needs a kind of ask that `mllm` does not answer,
+    or reads a channel that the collection does not have.
+    """
+
+    def __init__(
+        self, stages: Sequence[Stage], mllm: MLLM | None = None, collection: ChannelledCollection | None = None
+    ) -> None:
+        self.rewriters, self.first_stage, self.later = in_order(stages)
+        for stage in stages:
+            check_asks(stage, mllm)
+            check_channels(stage, collection)
+        self.mllm = mllm
+        self.collection = collection
+
+    def search(self, queries: Sequence[Query], top_k: int = 10, *, on_error: OnError = "raise") -> list[Ranking]:
+        """One ranking of at most `top_k` hits per query, in their order; each carries the query as it was given.
+
+        When a rewriter, refiner or reranker fails on a query, `on_error="raise"` stops with an error that names
+        both; `"keep"` leaves that query as it stood before the stage, with a Step of status "fallback" and a
+        warning. A failing first stage always raises, since there is no older order to fall back to.
+        A Step's seconds are the stage's wall time shared evenly among the queries it served together.
+        """
+        if top_k < 1:
+            raise UsageError(f"top_k is {top_k}: ask for at least one hit")
+        searches = [_Search(query, query) for query in queries]
+        if not searches:
+            return []
+        for rewriter in self.rewriters:
+            self._each(rewriter, searches, partial(_rewritten, rewriter), _take_query, on_error)
+        depths = [stage.depth for stage in self.later if isinstance(stage, Reranker)]
+        self._first(searches, max([top_k, *depths]))
+        for stage in self.later:
+            if isinstance(stage, Refiner):
+                self._each(stage, searches, self._refined(stage), self._take_refined, on_error)
+            elif isinstance(stage, Reranker):
+                self._each(stage, searches, self._reranked(stage), partial(_take_order, stage.depth), on_error)
+        return [Ranking(s.given, s.hits[:top_k], tuple(s.steps), tuple(dict.fromkeys(s.warnings))) for s in searches]
+
+    def _each(
+        self,
+        stage: Stage,
+        searches: Sequence[_Search],
+        start: Callable[[_Search], Flow[Any]],
+        take: Callable[[_Search, Any], _Verdict],
+        on_error: OnError,
+    ) -> None:
+        """Run one stage on every query, and take over what it returned."""
+        began = perf_counter()
+        starts = [partial(start, search) for search in searches]
+        outcomes = drive(starts, self.mllm, stage.needs, stop_at_error=on_error == "raise")
+        seconds = (perf_counter() - began) / len(searches)
+        if on_error == "raise":
+            for search, outcome in zip(searches, outcomes, strict=True):
+                if outcome.error:
+                    raise _failure(stage, search, outcome.error) from outcome.error
+        for search, outcome in zip(searches, outcomes, strict=True):
+            verdict = _settle(stage, search, outcome, take, on_error)
+            search.steps.append(
+                Step(
+                    stage.name,
+                    seconds,
+                    verdict.status,
+                    calls=outcome.calls,
+                    cached=outcome.cached,
+                    tokens=outcome.tokens,
+                    moved=verdict.moved,
+                    note=verdict.note,
+                )
+            )
+
+    def _first(self, searches: Sequence[_Search], top_k: int) -> None:
+        began = perf_counter()
+        rankings = self.first_stage.search([search.query for search in searches], top_k)
+        seconds = (perf_counter() - began) / len(searches)
+        name = self.first_stage.name
+        if len(rankings) != len(searches):
+            raise MMRetrievalError(f"'{name}' returned {len(rankings)} rankings for {len(searches)} queries")
+        for search, ranking in zip(searches, rankings, strict=True):
+            if not isinstance(ranking, Ranking):
+                raise MMRetrievalError(f"'{name}' returned {type(ranking).__name__} for query '{search.given.id}'")
+            search.hits = tuple(hit for hit in ranking.hits if search.allows(hit.id))[:top_k]
+            dropped = len(ranking.hits) - len(search.hits)
+            search.warnings += ranking.warnings
+            search.steps += ranking.steps
+            note = f"{dropped} hits dropped that the query excludes or did not ask for" if dropped else ""
+            search.steps.append(Step(name, seconds, "repaired" if dropped else "ok", note=note))
+
+    def _refined(self, stage: Refiner) -> Callable[[_Search], Ranking]:
+        def start(search: _Search) -> Ranking:
+            return stage.refine(Ranking(search.query, search.hits), self._read())
+
+        return start
+
+    def _reranked(self, stage: Reranker) -> Callable[[_Search], Flow[list[Hit]]]:
+        def start(search: _Search) -> Flow[list[Hit]]:
+            collection = self._read()
+            offered = search.hits[: stage.depth]
+            return stage.rerank(search.query, [Candidate(collection.record(h.id), h, collection) for h in offered])
+
+        return start
+
+    def _take_refined(self, search: _Search, value: Any) -> _Verdict:
+        if not isinstance(value, Ranking):
+            raise MMRetrievalError(f"a ranking was expected, and {type(value).__name__} came back")
+
+        def welcome(record_id: str) -> bool:
+            return search.allows(record_id) and self._holds(record_id)
+
+        glued = glue(value.hits, search.hits, len(search.hits), welcome)
+        search.warnings += value.warnings
+        # a refiner may well find better images than the ones it was given, so those it left out need no remark
+        return _take(search, replace(glued, forgotten=0))
+
+    def _holds(self, record_id: str) -> bool:
+        try:
+            self._read().record(record_id)
+        except NotFound:
+            return False
+        return True
+
+    def _read(self) -> ChannelledCollection:
+        assert self.collection is not None, "the constructor refuses later stages without a collection"
+        return self.collection
+
+
+def _settle(
+    stage: Stage,
+    search: _Search,
+    outcome: Outcome[Any],
+    take: Callable[[_Search, Any], _Verdict],
+    on_error: OnError,
+) -> _Verdict:
+    error = outcome.error
+    if error is None:
+        try:
+            return _with_failed_asks(take(search, outcome.value), outcome)
+        except MMRetrievalError as refused:
+            error = refused
+    failure = _failure(stage, search, error)
+    if on_error == "raise":
+        raise failure from error
+    search.warnings.append(f"{failure}; the order before it was kept")
+    return _Verdict("fallback", _reason(error))
+
+
+def _with_failed_asks(verdict: _Verdict, outcome: Outcome[Any]) -> _Verdict:
+    if not outcome.failures:
+        return verdict
+    remark = f"{len(outcome.failures)} of {outcome.calls + outcome.cached} asks failed: {outcome.failures[0]}"
+    status: Status = "partial" if verdict.status == "ok" else verdict.status
+    return replace(verdict, status=status, note="; ".join(part for part in (verdict.note, remark) if part))
+
+
+def _failure(stage: Stage, search: _Search, error: Exception) -> MMRetrievalError:
+    return MMRetrievalError(f"'{stage.name}' failed on query '{search.given.id}': {_reason(error)}")
+
+
+def _reason(error: Exception) -> str:
+    return str(error) if isinstance(error, MMRetrievalError) else f"{type(error).__name__}: {error}"
+
+
+def _rewritten(stage: Rewriter, search: _Search) -> Flow[Query]:
+    return stage.rewrite(search.query)
+
+
+def _take_query(search: _Search, value: Any) -> _Verdict:
+    """The rewritten query, under its old id and never with fewer restrictions than before."""
+    if not isinstance(value, Query):
+        raise MMRetrievalError(f"a query was expected, and {type(value).__name__} came back")
+    old = search.query
+    within = value.within if old.within is None else old.within & (old.within if value.within is None else value.within)
+    kept = replace(value, id=old.id, exclude=old.exclude | value.exclude, within=within)
+    lost = (kept.id, kept.exclude, kept.within) != (value.id, value.exclude, value.within)
+    search.query = kept
+    note = f"{old.text!r} became {kept.text!r}" if old.text != kept.text else ""
+    return _Verdict("repaired" if lost else "ok", note)
+
+
+def _take_order(depth: int, search: _Search, value: Any) -> _Verdict:
+    return _take(search, glue(value, search.hits, depth))
+
+
+def _take(search: _Search, glued: Glued) -> _Verdict:
+    changed = moved(search.hits, glued.hits)
+    search.hits = glued.hits
+    status: Status = "repaired" if glued.dropped else "partial" if glued.forgotten else "ok"
+    return _Verdict(status, glued.note, changed)
