@@ -1,0 +1,125 @@
+"""Unit rows, their inner products, and the order of what they score: NumPy alone.
+
+Every index stands on the three rules written here, so that all of them agree to the last bit: which query vectors
+are legal, how one row is scored, and where equal scores stand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mmretrieval.errors import InvalidData
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    Floats = NDArray[np.floating[Any]]
+
+_CHUNK = 4096  # rows scored at once in float64; bounds the memory that a crowd of equal rows can take
+
+
+def unit_rows(matrix: ArrayLike) -> NDArray[np.float32]:
+    """A float32 copy of (n, dim) numbers whose rows have length 1.
+
+    Raises InvalidData naming the first row that is zero or not finite, since neither has a direction.
+    """
+    rows = np.array(matrix, dtype=np.float64)
+    if rows.ndim != 2:
+        raise InvalidData(f"vectors must stand in a table of rows, and its shape is {rows.shape}")
+    lengths = np.linalg.norm(rows, axis=1)
+    bad = np.flatnonzero(~(np.isfinite(lengths) & (lengths > 0)))
+    if bad.size:
+        state = "zero" if lengths[bad[0]] == 0 else "not finite"
+        raise InvalidData(f"the vector in row {bad[0]} is {state}, so it has no direction")
+    unit: NDArray[np.float32] = (rows / lengths[:, None]).astype(np.float32)
+    return unit
+
+
+def top_k(scores: ArrayLike, k: int) -> NDArray[np.int64]:
+    """Positions of the `k` largest of (n,) scores, larger first, equal scores in the order of their positions."""
+    values = np.asarray(scores, dtype=np.float64)
+    if np.isnan(values).any():
+        raise InvalidData("a score is not a number, so the scores have no order")
+    k = min(k, values.size)
+    if k <= 0:
+        return np.empty(0, dtype=np.int64)
+    threshold = np.partition(values, values.size - k)[values.size - k]
+    candidates = np.flatnonzero(values >= threshold)
+    order = best(values[candidates], candidates, k)
+    return candidates[order].astype(np.int64)
+
+
+def best(scores: Floats, positions: NDArray[np.integer[Any]], k: int) -> NDArray[np.int64]:
+    """Where the `k` best of (m,) scored positions stand: by score, larger first, then by position."""
+    order: NDArray[np.int64] = np.lexsort((positions, -scores))[:k]
+    return order
+
+
+def centred_blend(parts: Sequence[tuple[ArrayLike, ArrayLike, float]]) -> NDArray[np.float32]:
+    """One unit query vector (dim,) out of (vector, mean, weight) parts: unit(sum of weight * unit(vector - mean)).
+
+    Subtracting the mean of its own modality takes away what all pictures, or all texts, have in common; without it
+    that common part outweighs what the vectors say. Raises InvalidData when a part equals its mean, or when the
+    parts cancel each other out.
+    """
+    if not parts:
+        raise InvalidData("there is no vector to blend")
+    blend: NDArray[np.float32] = unit_rows(np.sum(centred(parts), axis=0)[None])[0]
+    return blend
+
+
+def centred(parts: Sequence[tuple[ArrayLike, ArrayLike, float]]) -> NDArray[np.float64]:
+    """The (parts, dim) summands of the blend: weight * unit(vector - mean)."""
+    differences = [np.asarray(vector, np.float64) - np.asarray(mean, np.float64) for vector, mean, _ in parts]
+    weights = np.array([weight for _, _, weight in parts], dtype=np.float64)
+    return unit_rows(differences).astype(np.float64) * weights[:, None]
+
+
+def legal_queries(queries: ArrayLike, dim: int) -> NDArray[np.float32]:
+    """The (q, dim) query vectors as float32; raises InvalidData for a wrong shape, a zero or a non-finite row."""
+    rows = np.ascontiguousarray(queries, dtype=np.float32)
+    if rows.ndim != 2 or rows.shape[1] != dim:
+        raise InvalidData(f"queries must be rows of {dim} numbers, and their shape is {rows.shape}")
+    lengths = np.linalg.norm(rows.astype(np.float64), axis=1)
+    for state, wrong in (("not finite", ~np.isfinite(lengths)), ("zero", lengths == 0)):
+        if wrong.any():
+            raise InvalidData(f"query vector {int(np.argmax(wrong))} is {state}, so it has no neighbours")
+    return rows
+
+
+def row_scores(rows: Floats, query: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Inner products of (m, dim) rows with one (dim,) query, float32.
+
+    Each row is summed on its own in float64, so its score depends on nothing but the row and the query: equal rows
+    get equal scores, whichever index asks and whatever else stands in the batch. BLAS does not promise that.
+    """
+    exact = query.astype(np.float64)
+    chunks = [(rows[at : at + _CHUNK] * exact).sum(axis=1) for at in range(0, len(rows), _CHUNK)]
+    return np.concatenate(chunks).astype(np.float32) if chunks else np.empty(0, dtype=np.float32)
+
+
+def margin(query: NDArray[np.float32]) -> float:
+    """The most by which a float32 inner product of a unit row with this query can miss `row_scores`.
+
+    Summing d products in any order errs by less than d * 2^-24 * |query|; twice that covers rows that float16 made
+    a little longer than 1, and the last rounding.
+    """
+    return float((query.size + 8) * 2.0**-23 * np.linalg.norm(query.astype(np.float64)))
+
+
+def allowed(n: int, within: ArrayLike | None, exclude: ArrayLike | None) -> NDArray[np.bool_] | None:
+    """Which of `n` positions may be returned, (n,) booleans; None when all may. Raises InvalidData outside 0..n-1."""
+    if within is None and (exclude is None or np.size(exclude) == 0):
+        return None
+    mask = np.full(n, within is None)
+    for positions, value in ((within, True), (exclude, False)):
+        if positions is None:
+            continue
+        chosen = np.asarray(positions, dtype=np.int64)
+        if chosen.size and not 0 <= chosen.min() <= chosen.max() < n:
+            raise InvalidData(f"positions {chosen.min()} to {chosen.max()} do not all lie within the {n} rows")
+        mask[chosen] = value
+    return mask
