@@ -148,6 +148,8 @@ class Pipeline:
         def start(search: _Search) -> Flow[list[Hit]]:
             collection = self._read()
             offered = search.hits[: stage.depth]
+            if not offered:
+                return []  # so that no method has to think of it
             return stage.rerank(search.query, [Candidate(collection.record(h.id), h, collection) for h in offered])
 
         return start

@@ -1,27 +1,61 @@
 """Small honest stages, a collection in memory and a model that is a function: all through the public protocols."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from PIL import Image
 
 from mmretrieval.asks import Ask, ChoiceScores, Failed, Generate, Reply, ScoreChoices, Text
 from mmretrieval.errors import NotFound
-from mmretrieval.protocols import Encoder
+from mmretrieval.protocols import Encoder, Index
 from mmretrieval.stages import Candidate, FirstStage, Refiner, Reranker, Rewriter
 from mmretrieval.types import Hit, ImageRecord, Query, Ranking
 
 
+class MemoryRows:
+    """Unit rows in memory; the position of a row is the rank of its id."""
+
+    key = "memory"
+
+    def __init__(self, matrix: np.ndarray) -> None:
+        self.matrix = matrix.astype(np.float16)
+        self.n, self.dim = matrix.shape
+
+    def blocks(self, rows_per_block: int = 5) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        for start in range(0, self.n, rows_per_block):
+            part = self.matrix[start : start + rows_per_block]
+            yield np.arange(start, start + len(part), dtype=np.int64), part
+
+    def take(self, positions: np.ndarray) -> np.ndarray:
+        return self.matrix[np.asarray(positions, dtype=np.int64)].astype(np.float32)
+
+
 class MemoryCollection:
-    """Records named img0, img1, … with random unit vectors in one channel."""
+    """Records named img0, img1, … with unit vectors in one channel; random ones unless given."""
 
     channels = frozenset({"image"})
+    encoder_spec = "hash"
+    is_drawn = True
 
-    def __init__(self, size: int, dim: int = 4) -> None:
+    def __init__(self, size: int, dim: int = 16, matrix: np.ndarray | None = None) -> None:
         self.ids = [f"img{number}" for number in range(size)]
-        rows = np.random.default_rng(7).normal(size=(size, dim)).astype(np.float32)
+        rows = np.random.default_rng(7).normal(size=(size, dim)).astype(np.float32) if matrix is None else matrix
         self.matrix = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+        self.count = size
+        self.image_mean = self.matrix.mean(axis=0) if size else np.zeros(dim, np.float32)
+        self.text_mean = np.zeros(dim, np.float32)
+
+    def rows(self, channel: str = "image") -> MemoryRows:
+        assert channel in self.channels
+        return MemoryRows(self.matrix[[self.ids.index(name) for name in sorted(self.ids)]])
+
+    def position(self, record_id: str) -> int:
+        return sorted(self.ids).index(self.record(record_id).id)
+
+    def records(self, ids: Sequence[str]) -> list[ImageRecord]:
+        return [self.record(record_id) for record_id in ids]
 
     def record(self, record_id: str) -> ImageRecord:
         if record_id not in self.ids:
@@ -34,6 +68,21 @@ class MemoryCollection:
     def vectors(self, channel: str, ids: Sequence[str]) -> np.ndarray:
         assert channel in self.channels
         return self.matrix[[self.ids.index(record_id) for record_id in ids]].reshape(len(ids), -1)
+
+
+class Brute(Index):
+    """Every row against every query, sorted by (-score, position)."""
+
+    def search(self, queries, top_k, *, within=None, exclude=None):
+        allowed = set(range(self.rows.n)) if within is None else set(within.tolist())
+        allowed -= set() if exclude is None else set(exclude.tolist())
+        positions = np.array(sorted(allowed), dtype=np.int64)
+        found = []
+        for query in queries:
+            scores = self.rows.take(positions) @ query
+            order = np.lexsort((positions, -scores))[:top_k]
+            found.append((positions[order], scores[order].astype(np.float32)))
+        return found
 
 
 class Listing(FirstStage):
@@ -102,7 +151,7 @@ class Windows(Reranker):
             part = order[start:end]
             [reply] = yield [Generate((f"{query.text}: " + " ".join(c.record.id for c in part),))]
             if isinstance(reply, Text):
-                wanted = [int(word) for word in reply.text.split() if int(word) < len(part)]
+                wanted = [int(word) for word in re.findall("[0-9]+", reply.text) if int(word) < len(part)]
                 places = list(dict.fromkeys([*wanted, *range(len(part))]))
                 order[start:end] = [part[place] for place in places]
             end = 0 if start == 0 else end - self.stride

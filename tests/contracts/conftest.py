@@ -1,0 +1,61 @@
+"""What every kit is run on: all methods the registry knows, and a small example so that no kit ever stands idle."""
+
+import inspect
+
+import pytest
+from example_stages import (
+    Backwards,
+    BringLast,
+    Brute,
+    HashEncoder,
+    Listing,
+    MemoryCollection,
+    Pointwise,
+    Scripted,
+    Shout,
+    Windows,
+    seeded_reply,
+)
+
+from mmretrieval import registry
+
+EXAMPLES = {
+    "encoders": [HashEncoder],
+    "indexes": [Brute],
+    "mllms": [Scripted],
+    "rewriters": [Shout],
+    "first_stages": [Listing],
+    "refiners": [BringLast],
+    "rerankers": [Backwards, Pointwise, Windows],
+}
+
+
+def subjects(kind):
+    found = [pytest.param(registry.load(kind, name), id=name) for name in registry.names(kind)]
+    return [*found, *(pytest.param(example, id=example.__name__) for example in EXAMPLES[kind])]
+
+
+def pytest_generate_tests(metafunc):
+    """A test of `contracts/test_<kind>.py` that takes `subject` runs once for every class of that kind."""
+    if "subject" in metafunc.fixturenames:
+        kind = metafunc.module.__name__.rpartition("test_")[2]
+        metafunc.parametrize("subject", subjects(kind))
+
+
+@pytest.fixture
+def make(subject, request):
+    """An instance of the class under test; what its constructor wants by name is made for it."""
+    given = {
+        "reply": lambda: seeded_reply,
+        "collection": lambda: MemoryCollection(12),
+        "encoder": HashEncoder,
+        "index": lambda: Brute(MemoryCollection(12).rows()),
+        "spec": lambda: f"local-dir:{request.getfixturevalue('tiny_clip_dir')}",
+    }
+
+    def made(**arguments):
+        wanted = inspect.signature(subject).parameters
+        needed = {name: given[name]() for name, spot in wanted.items() if name in given and spot.default is spot.empty}
+        return subject(**{**needed, **arguments})
+
+    return made
