@@ -1,0 +1,220 @@
+"""The catalogue: one SQLite file that is the truth about an index folder.
+
+What is in it counts; vectors and caches that it does not name do not exist. It is made whole in one rename, and after
+that every change is one transaction, so a process killed at any moment leaves the state before or after a batch.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import tempfile
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from mmretrieval.errors import InvalidData, NotFound
+from mmretrieval.storage import primary_code, storage_error, sync_folder, writing
+
+FORMAT = 1
+NAME = "catalog.sqlite"
+SCHEMA = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE channels (name TEXT PRIMARY KEY, dim INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE segments (
+    channel TEXT NOT NULL, number INTEGER NOT NULL, rows INTEGER NOT NULL, PRIMARY KEY (channel, number)
+) WITHOUT ROWID;
+CREATE TABLE records (
+    number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, path TEXT NOT NULL, caption TEXT NOT NULL, meta TEXT NOT NULL
+);
+CREATE TABLE vectors (
+    channel TEXT NOT NULL, record INTEGER NOT NULL, segment INTEGER NOT NULL, row INTEGER NOT NULL,
+    PRIMARY KEY (channel, record)
+) WITHOUT ROWID;
+CREATE TABLE files (
+    key TEXT PRIMARY KEY, path TEXT NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, hash BLOB NOT NULL,
+    state TEXT NOT NULL, reason TEXT NOT NULL, id TEXT NOT NULL
+) WITHOUT ROWID;
+"""
+_UNREADABLE_THERE = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL}
+_BUSY_SECONDS = 30.0
+
+
+class Catalog:
+    """One connection to a catalogue. It may be used from several threads; calls wait for each other."""
+
+    def __init__(
+        self, connection: sqlite3.Connection, index: Path, copy: tempfile.TemporaryDirectory[str] | None = None
+    ) -> None:
+        self.index = index
+        self._connection = connection
+        self._copy = copy
+        self._lock = threading.RLock()
+
+    @staticmethod
+    def exists(index: Path) -> bool:
+        return (index / NAME).is_file()
+
+    @classmethod
+    def open_snapshot(cls, index: Path) -> Catalog:
+        """Opens for reading and stays on the state of this moment until closed, whatever a writer commits.
+
+        Raises NotFound without an index, InvalidData for a damaged or newer one.
+        """
+        if not cls.exists(index):
+            raise NotFound(
+                f"{index}: there is no index here; make one with: mmretrieval index PICTURES --index {index}"
+            )
+        try:
+            catalog = _snapshot(cls, index)
+        except (sqlite3.Error, OSError) as error:
+            raise storage_error(index, error) from error
+        return _checked(catalog)
+
+    @classmethod
+    def open_writer(cls, index: Path) -> Catalog:
+        """Opens for writing; the caller holds the writer's lock. Raises StorageError where the folder is read-only."""
+        with writing(index):
+            connection = _connect(f"file:{quote(str(index / NAME))}?mode=rw")
+            # FULL costs one more fsync per batch, beside the one for the vectors and seconds of encoding: then a
+            # power cut, too, takes at most the batch in hand. NORMAL would be safe against SIGKILL only.
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA journal_mode = WAL")
+        return _checked(cls(connection, index))
+
+    def rows(self, sql: str, values: Iterable[Any] = ()) -> list[tuple[Any, ...]]:
+        """All rows of a SELECT."""
+        with self._lock:
+            found: list[tuple[Any, ...]] = self._connection.execute(sql, tuple(values)).fetchall()
+        return found
+
+    def meta(self) -> dict[str, Any]:
+        return {key: json.loads(value) for key, value in self.rows("SELECT key, value FROM meta")}
+
+    def set_meta(self, facts: Mapping[str, Any]) -> None:
+        """Inside a transaction."""
+        self.many("INSERT OR REPLACE INTO meta VALUES (?, ?)", [(key, to_json(value)) for key, value in facts.items()])
+
+    def many(self, sql: str, rows: Iterable[tuple[Any, ...]]) -> None:
+        """Runs one statement for every row; inside a transaction."""
+        self._connection.executemany(sql, rows)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Everything inside counts, or nothing does. Raises StorageError where the disk refuses."""
+        with self._lock, writing(self.index):
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._connection.execute("COMMIT")
+            except BaseException:
+                with suppress(sqlite3.Error):  # SQLite has rolled back by itself after some errors
+                    self._connection.execute("ROLLBACK")
+                raise
+
+    def close(self) -> None:
+        """A writer leaves no write-ahead log behind unless a reader still needs it."""
+        with self._lock:
+            self._connection.close()
+            if self._copy is not None:
+                self._copy.cleanup()
+
+
+def create(index: Path, facts: Mapping[str, Any], channels: Mapping[str, int]) -> None:
+    """Makes an empty catalogue appear in the folder, whole, by one rename.
+
+    `facts` go into its meta table as JSON, `channels` give the dimension of each family of vectors.
+
+    Raises StorageError where the folder cannot be written.
+    """
+    unfinished = index / (NAME + ".new")
+    with writing(index):
+        for rest in (unfinished, *(index / (unfinished.name + ending) for ending in ("-wal", "-shm", "-journal"))):
+            rest.unlink(missing_ok=True)
+        catalog = Catalog(_connect(f"file:{quote(str(unfinished))}"), index)
+        try:
+            _fill(catalog, facts, channels)
+        finally:
+            catalog.close()
+        unfinished.replace(index / NAME)
+        sync_folder(index)
+
+
+def _fill(catalog: Catalog, facts: Mapping[str, Any], channels: Mapping[str, int]) -> None:
+    # The mode is kept in the file, and closing the only connection folds the log into it: one file is renamed.
+    catalog.rows("PRAGMA journal_mode = WAL")
+    with catalog.transaction():
+        for statement in SCHEMA.split(";"):
+            catalog.rows(statement)
+        catalog.rows(f"PRAGMA user_version = {FORMAT}")
+        catalog.set_meta(facts)
+        catalog.many("INSERT INTO channels VALUES (?, ?)", channels.items())
+
+
+def to_json(value: Any) -> str:
+    """One spelling per value, so that equal values are equal strings."""
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+def _connect(uri: str) -> sqlite3.Connection:
+    return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=_BUSY_SECONDS)
+
+
+def _snapshot(cls: type[Catalog], index: Path) -> Catalog:
+    """Reading a WAL file needs its shared memory file; where none can be made, the state is read without it."""
+    try:
+        return cls(_begin(f"file:{quote(str(index / NAME))}?mode=ro"), index)
+    except sqlite3.OperationalError as error:
+        if primary_code(error) not in _UNREADABLE_THERE:
+            raise
+    log = index / (NAME + "-wal")
+    if not log.exists() or log.stat().st_size == 0:
+        # Nobody is writing and the file is complete: it may be read as if it could never change.
+        return cls(_begin(f"file:{quote(str(index / NAME))}?mode=ro&immutable=1"), index)
+    copy = tempfile.TemporaryDirectory(prefix="mmretrieval-")
+    for file in (index / NAME, log):
+        (Path(copy.name) / file.name).write_bytes(file.read_bytes())
+    return cls(_begin(f"file:{quote(str(Path(copy.name) / NAME))}?mode=rw"), index, copy)
+
+
+def _begin(uri: str) -> sqlite3.Connection:
+    connection = _connect(uri)
+    try:
+        connection.execute("BEGIN")
+        connection.execute("SELECT COUNT(*) FROM sqlite_schema").fetchone()  # the snapshot starts at the first read
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
+
+
+def _checked(catalog: Catalog) -> Catalog:
+    """Refuses a file that is not a catalogue of this format; there is nothing older to migrate from yet."""
+    try:
+        ((version,),) = catalog.rows("PRAGMA user_version")
+        if version == FORMAT:
+            return catalog
+        cure = "update mmretrieval" if version > FORMAT else "index the pictures again into a new folder"
+        raise InvalidData(f"{catalog.index}: the catalogue has format {version}, this version reads {FORMAT}; {cure}")
+    except sqlite3.Error as error:
+        catalog.close()
+        raise storage_error(catalog.index, error) from error
+    except InvalidData:
+        catalog.close()
+        raise
+
+
+def folder_bytes(index: Path) -> dict[str, int]:
+    """Bytes on disk of the catalogue and of the vectors."""
+    catalog = sum(file.stat().st_size for file in index.glob(NAME + "*"))
+    vectors = sum(file.stat().st_size for file in index.glob("vectors/*/*.f16"))
+    return {"catalog": catalog, "vectors": vectors}
+
+
+def is_ours(name: str) -> bool:
+    """Whether a name in an index folder is one this package gives."""
+    return name.startswith((NAME, "writer.")) or name in ("vectors", "cache", os.curdir)

@@ -1,0 +1,269 @@
+"""An opened index folder: its records, vectors and pictures at one moment.
+
+Opening takes a snapshot: what a writer commits afterwards is not seen until `refresh`. The snapshot is a read
+transaction of SQLite that stays open, so while a program keeps one and another writes, the write-ahead log cannot be
+folded back and grows by about a kilobyte per picture; a program that runs for days should call `refresh` now and then.
+"""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from mmretrieval.catalog import Catalog, folder_bytes
+from mmretrieval.errors import NotFound, StorageError
+from mmretrieval.segments import Rows, Segment, map_segment
+from mmretrieval.types import ImageRecord
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from PIL.Image import Image
+
+_IDS_PER_QUERY = 500  # below SQLite's limit of bound values
+_TRIES = 5
+
+
+class Collection:
+    """Records with their vectors, read only. Use it as a context manager, or close it. Safe to use from many threads.
+
+    `ids` are sorted; position p of any `Rows` belongs to `ids[p]`.
+    """
+
+    def __init__(self, index: Path, catalog: Catalog) -> None:
+        """Use `Collection.open`."""
+        self.index = index
+        self._catalog = catalog
+        self._meta = catalog.meta()
+        self._dims: dict[str, int] = dict(catalog.rows("SELECT name, dim FROM channels"))
+        # Mapped at once, since a later writer may replace segment files; what is mapped stays readable.
+        self._segments = {channel: self._map(channel, dim) for channel, dim in self._dims.items()}
+        self._rows: dict[str, Rows] = {}
+
+    @classmethod
+    def open(cls, index: Path | str) -> Collection:
+        """The newest committed state. Needs no write permission and never waits for a writer.
+
+        Raises NotFound without an index, InvalidData for a damaged one or one of a newer version.
+        """
+        index = Path(index)
+        for _ in range(_TRIES):
+            catalog = Catalog.open_snapshot(index)
+            try:
+                return cls(index, catalog)
+            except FileNotFoundError:  # segments were compacted between the snapshot and the mapping
+                catalog.close()
+            except BaseException:
+                catalog.close()
+                raise
+        raise StorageError(f"{index}: vector files named by the catalogue are missing; index again into a new folder")
+
+    def _map(self, channel: str, dim: int) -> list[tuple[int, NDArray[np.float16]]]:
+        found = self._catalog.rows("SELECT number, rows FROM segments WHERE channel = ? ORDER BY number", [channel])
+        return [(number, map_segment(self.index, channel, Segment(number, rows), dim)) for number, rows in found]
+
+    # What the index was made with
+
+    @property
+    def fingerprint(self) -> Mapping[str, Any]:
+        """The fingerprint of the encoder that made the vectors."""
+        fingerprint: dict[str, Any] = self._meta["fingerprint"]
+        return fingerprint
+
+    @property
+    def encoder_spec(self) -> str:
+        """The name the encoder was asked for by."""
+        return str(self._meta["encoder"])
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether all pictures come from the drawn world, which the demo model knows."""
+        return bool(self._meta["is_drawn"])
+
+    @property
+    def text_mean(self) -> NDArray[np.float32]:
+        """Mean of encoded texts of the day of creation: captions of the collection, else neutral sentences, (dim,)."""
+        return np.array(self._meta["text_mean"], dtype=np.float32)
+
+    def canaries(self) -> Mapping[str, Any]:
+        """Vectors of fixed pictures and texts, measured when the index was created, for `canary.check`."""
+        canaries: dict[str, Any] = self._meta["canaries"]
+        return canaries
+
+    # Records
+
+    @cached_property
+    def ids(self) -> list[str]:
+        """All ids, sorted."""
+        return [record_id for (record_id,) in self._catalog.rows("SELECT id FROM records ORDER BY id")]
+
+    @cached_property
+    def count(self) -> int:
+        return int(self._catalog.rows("SELECT COUNT(*) FROM records")[0][0])
+
+    def position(self, record_id: str) -> int:
+        """Where the id stands in `ids`; raises NotFound."""
+        position = bisect_left(self.ids, record_id)
+        if position == len(self.ids) or self.ids[position] != record_id:
+            raise NotFound(
+                f"{self.index}: no picture has the id '{record_id}'; see them with: mmretrieval info --files"
+            )
+        return position
+
+    def record(self, record_id: str) -> ImageRecord:
+        return self.records([record_id])[0]
+
+    def records(self, ids: Sequence[str]) -> list[ImageRecord]:
+        """The records in the order of `ids`, fetched in batches; raises NotFound for the first unknown one."""
+        found: dict[str, ImageRecord] = {}
+        for start in range(0, len(ids), _IDS_PER_QUERY):
+            part = ids[start : start + _IDS_PER_QUERY]
+            marks = ",".join("?" * len(part))
+            sql = f"SELECT id, path, caption, meta FROM records WHERE id IN ({marks})"  # noqa: S608 (only marks)
+            for record_id, path, caption, meta in self._catalog.rows(sql, part):
+                found[record_id] = ImageRecord(record_id, path, caption, json.loads(meta))
+        for record_id in ids:
+            if record_id not in found:
+                self.position(record_id)  # tells which one is missing
+        return [found[record_id] for record_id in ids]
+
+    def files(self) -> Iterator[dict[str, Any]]:
+        """The ledger: for every file or manifest entry its path, state, reason and id, sorted by path.
+
+        States: indexed (the reason is a note, or empty), duplicate (`id` is the picture with the same bytes), skipped
+        (should have been indexed and could not), ignored (no picture). In a folder index the id of a skipped or
+        ignored file is empty.
+        """
+        for path, state, reason, record_id in self._catalog.rows(
+            "SELECT path, state, reason, id FROM files ORDER BY path, key"
+        ):
+            yield {"path": path, "state": state, "reason": reason, "id": record_id}
+
+    # Pictures
+
+    @cached_property
+    def root(self) -> Path:
+        """The folder the pictures lie in: as seen from the index folder, or where it was when they were indexed."""
+        candidates = root_candidates(self.index, self._meta)
+        sample = self._catalog.rows("SELECT path FROM records LIMIT 1")
+        if sample:
+            for candidate in candidates:
+                if (candidate / sample[0][0]).exists():
+                    return candidate
+        return next((candidate for candidate in candidates if candidate.is_dir()), candidates[-1])
+
+    def path(self, record_id: str) -> Path:
+        return self.root / self.record(record_id).path
+
+    def open_image(self, record_id: str, *, min_side: int | None = None) -> Image:
+        """The picture, upright RGB, as `images.open_image` gives it; raises NotFound or UnreadableImage."""
+        from mmretrieval.images import open_image
+
+        record = self.record(record_id)
+        return open_image(self.root / record.path, shown=record.path, min_side=min_side)
+
+    # Vectors
+
+    @property
+    def channels(self) -> frozenset[str]:
+        """The families of vectors this index holds."""
+        return frozenset(self._dims)
+
+    def rows(self, channel: str = "image") -> Rows:
+        """All vectors of a channel; raises NotFound for an unknown channel."""
+        if channel not in self._dims:
+            have = ", ".join(sorted(self._dims))
+            raise NotFound(f"{self.index}: there is no channel '{channel}'; this index has: {have}")
+        if channel not in self._rows:
+            self._rows[channel] = Rows(
+                self._segments[channel],
+                self._places(channel),
+                dim=self._dims[channel],
+                name=f"{self._meta['uid']} {channel}",
+            )
+        return self._rows[channel]
+
+    def _places(self, channel: str) -> NDArray[np.int64]:
+        """Segment and row of each id, in the order of `ids`."""
+        numbers = np.array(self._catalog.rows("SELECT number FROM records ORDER BY id"), dtype=np.int64).reshape(-1)
+        stored = self._catalog.rows(
+            "SELECT record, segment, row FROM vectors WHERE channel = ? ORDER BY record", [channel]
+        )
+        table = np.array(stored, dtype=np.int64).reshape(-1, 3)
+        return table[np.searchsorted(table[:, 0], numbers), 1:]
+
+    def vectors(self, channel: str, ids: Sequence[str]) -> NDArray[np.float32]:
+        """Stored rows, (len(ids), dim), in the order of `ids`; unit up to the rounding of float16."""
+        positions = np.array([self.position(record_id) for record_id in ids], dtype=np.int64)
+        return self.rows(channel).take(positions)
+
+    @cached_property
+    def image_mean(self) -> NDArray[np.float32]:
+        """Mean of all image rows, (dim,); zeros for an empty collection.
+
+        Sums of float16 numbers are exact in float64, so it does not depend on the order in which rows were written.
+        """
+        rows = self.rows("image")
+        total = np.zeros(rows.dim, dtype=np.float64)
+        for _, matrix in rows.blocks(8192):
+            total += matrix.sum(axis=0, dtype=np.float64)
+        return (total / max(rows.n, 1)).astype(np.float32)
+
+    # The whole
+
+    def info(self) -> dict[str, Any]:
+        """What `mmretrieval info` shows: counts, encoder, fingerprint, bytes on disk, date, where the pictures lie."""
+        states = dict(self._catalog.rows("SELECT state, COUNT(*) FROM files GROUP BY state"))
+        return {
+            "counts": {
+                "records": self.count,
+                **{state: states.get(state, 0) for state in ("indexed", "duplicate", "skipped", "ignored")},
+            },
+            "encoder": self.encoder_spec,
+            "fingerprint": dict(self.fingerprint),
+            "channels": {channel: {"dim": self._dims[channel], "rows": self.rows(channel).n} for channel in self._dims},
+            "bytes": folder_bytes(self.index),
+            "created": self._meta["created"],
+            "format": self._meta["format"],
+            "source": self._meta["source"],
+            "root": str(self.root),
+            "is_drawn": self.is_drawn,
+        }
+
+    @property
+    def version(self) -> str:
+        """Which index in which state; equal versions mean equal contents."""
+        return f"{self._meta['uid']}-{self._meta['generation']}"
+
+    def refresh(self) -> Collection:
+        """The newest snapshot: itself when nothing was committed since, else a new one; the old one stays usable."""
+        newest = Collection.open(self.index)
+        if newest.version == self.version:
+            newest.close()
+            return self
+        return newest
+
+    def close(self) -> None:
+        """Ends the snapshot. Rows that were already taken stay usable."""
+        self._catalog.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def root_candidates(index: Path, meta: Mapping[str, Any]) -> list[Path]:
+    """Where the pictures may lie: beside the index folder as before, so both can be moved together, else as it was."""
+    absolute = Path(meta["root"])
+    relative = meta["root_from_index"]
+    return [absolute] if relative is None else [(index.resolve() / relative).resolve(), absolute]

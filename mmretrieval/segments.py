@@ -1,0 +1,184 @@
+"""Vectors on disk: append-only files of little-endian float16 rows, one folder per channel.
+
+    vectors/image/000000.f16      row r lies at byte r * dim * 2; there is no header
+
+A row counts only once the catalogue names it. What lies beyond the committed length of a segment is the rest of an
+interrupted run: readers never look at it, and the next writer cuts it off. A committed row never changes, so a reader
+may keep a segment mapped for as long as it likes while a writer appends.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from mmretrieval.errors import InvalidData, NotFound
+from mmretrieval.storage import sync_folder
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+ROWS_PER_SEGMENT = 1_000_000
+ROW_TYPE = np.dtype("<f2")
+
+
+class Segment(NamedTuple):
+    """The committed length, in rows, of one segment file."""
+
+    number: int
+    rows: int
+
+
+def segment_path(index: Path, channel: str, number: int) -> Path:
+    """Where a segment lies in an index folder."""
+    return index / "vectors" / channel / f"{number:06d}.f16"
+
+
+def map_segment(index: Path, channel: str, segment: Segment, dim: int) -> NDArray[np.float16]:
+    """The committed rows of a segment, (rows, dim), read from disk only where touched.
+
+    Raises FileNotFoundError when a newer snapshot has replaced the file, InvalidData when it is shorter than committed.
+    """
+    if segment.rows == 0:
+        return np.empty((0, dim), dtype=ROW_TYPE)
+    path = segment_path(index, channel, segment.number)
+    if path.stat().st_size < segment.rows * dim * ROW_TYPE.itemsize:
+        raise _too_short(path, segment.rows)
+    return np.memmap(path, dtype=ROW_TYPE, mode="r", shape=(segment.rows, dim))
+
+
+def append_rows(
+    index: Path,
+    channel: str,
+    last: Segment | None,
+    matrix: NDArray[np.float32 | np.float16],
+    *,
+    rows_per_segment: int = ROWS_PER_SEGMENT,
+) -> tuple[list[Segment], NDArray[np.int64]]:
+    """Writes the (n, dim) rows behind the committed length of the `last` segment and waits until they are on disk.
+
+    Returns the new lengths of the segments touched, and the place (segment, row) of each row, (n, 2). Nothing counts
+    until the catalogue has committed both. Raises OSError when the disk refuses.
+    """
+    number, start = (last.number, last.rows) if last else (0, 0)
+    touched: list[Segment] = []
+    places = np.empty((len(matrix), 2), dtype=np.int64)
+    done = 0
+    while done < len(matrix):
+        if start >= rows_per_segment:
+            number, start = number + 1, 0
+        part = matrix[done : done + rows_per_segment - start]
+        _write(segment_path(index, channel, number), start, part)
+        places[done : done + len(part), 0] = number
+        places[done : done + len(part), 1] = np.arange(start, start + len(part))
+        start += len(part)
+        done += len(part)
+        touched.append(Segment(number, start))
+    return touched, places
+
+
+def _write(path: Path, start: int, rows: NDArray[np.float32 | np.float16]) -> None:
+    data = np.ascontiguousarray(rows, dtype=ROW_TYPE)
+    offset = start * data.shape[1] * ROW_TYPE.itemsize
+    is_new = not path.exists()
+    if (0 if is_new else path.stat().st_size) < offset:
+        raise _too_short(path, start)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("xb" if is_new else "r+b", buffering=0) as file:
+        file.truncate(offset)
+        file.seek(offset)
+        try:
+            view = memoryview(data.tobytes())
+            while view:
+                view = view[file.write(view) :]
+            os.fsync(file.fileno())
+        except OSError:
+            file.truncate(offset)  # a full disk needs the room back more than we need half a batch
+            raise
+    if is_new:
+        sync_folder(path.parent)
+
+
+def _too_short(path: Path, rows: int) -> InvalidData:
+    return InvalidData(
+        f"{path}: shorter than the {rows} rows the catalogue counts; index the pictures again into a new folder"
+    )
+
+
+class Rows:
+    """The rows of one channel at one moment; it never changes, whatever a writer does meanwhile.
+
+    Position p stands for the p-th id in sorted order, so a tie broken by position is a tie broken by id.
+    """
+
+    def __init__(
+        self,
+        segments: Sequence[tuple[int, NDArray[np.float16]]],
+        places: NDArray[np.int64],
+        *,
+        dim: int,
+        name: str,
+    ) -> None:
+        """`segments` are numbers with mapped rows, `places` the (segment, row) of each position, (n, 2).
+
+        `name` tells channels of different collections apart.
+        """
+        self.n = len(places)
+        self.dim = dim
+        self._places = places
+        self._segments = dict(segments)
+        self._positions = {number: self._positions_of(number, len(matrix)) for number, matrix in segments}
+        self._key = self._fingerprint(name)
+
+    def _positions_of(self, number: int, rows: int) -> NDArray[np.int64]:
+        """For each row of a segment its position, -1 where no record owns it any more."""
+        owners = np.full(rows, -1, dtype=np.int64)
+        mine = np.flatnonzero(self._places[:, 0] == number)
+        owners[self._places[mine, 1]] = mine
+        return owners
+
+    def _fingerprint(self, name: str) -> str:
+        """A committed row never changes, so name and places pin the content."""
+        digest = hashlib.blake2b(f"{name}\n{self.dim}\n".encode(), digest_size=16)
+        digest.update(np.ascontiguousarray(self._places, dtype="<i8").tobytes())
+        return digest.hexdigest()
+
+    @property
+    def key(self) -> str:
+        """Equal keys mean equal content, also in another process; for naming caches."""
+        return self._key
+
+    def blocks(self, rows_per_block: int = 65_536) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float16]]]:
+        """Every live row once, as pairs of positions (m,) and rows (m, dim), m ≤ rows_per_block, in disk order.
+
+        The matrix is a view into the mapped file where no row in between is dead; do not write to it.
+        """
+        for number, matrix in self._segments.items():
+            owners = self._positions[number]
+            for start in range(0, len(matrix), rows_per_block):
+                positions = owners[start : start + rows_per_block]
+                live = positions >= 0
+                if live.all():
+                    yield positions, matrix[start : start + rows_per_block]
+                elif live.any():
+                    yield positions[live], matrix[start : start + rows_per_block][live]
+
+    def take(self, positions: NDArray[np.int64]) -> NDArray[np.float32]:
+        """The rows at these positions, (len(positions), dim); unit up to the rounding of float16.
+
+        Raises NotFound for a position outside 0..n-1.
+        """
+        positions = np.asarray(positions, dtype=np.int64)
+        if positions.size and (positions.min() < 0 or positions.max() >= self.n):
+            raise NotFound(f"a position outside 0..{self.n - 1} was asked for: use positions of this snapshot only")
+        taken = np.empty((len(positions), self.dim), dtype=np.float32)
+        places = self._places[positions]
+        for number in np.unique(places[:, 0]):
+            here = places[:, 0] == number
+            taken[here] = self._segments[int(number)][places[here, 1]]
+        return taken
