@@ -16,7 +16,7 @@ LEVELS = {
     0: "errors types asks vectors registry protocols",
     1: "stages driver glue composition segments images manifest catalog",
     2: "encoders indexes rewriters first_stages refiners rerankers mllms datasets",
-    3: "collection indexing pipeline evaluation demo training",
+    3: "collection checked_encoder indexing pipeline evaluation demo training",
     4: "searcher cli __init__ __main__",
 }
 LEVEL_OF = {room: level for level, rooms in LEVELS.items() for room in rooms.split()}

@@ -1,0 +1,5 @@
+"""So that `python -m mmretrieval` is the command line."""
+
+from mmretrieval.cli import main
+
+main()

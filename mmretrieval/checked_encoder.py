@@ -1,0 +1,84 @@
+"""The encoder of an index: opened when it is first needed, and believed only after a check."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+from mmretrieval import canary
+from mmretrieval.collection import Collection
+from mmretrieval.encoders import open_encoder
+from mmretrieval.errors import FingerprintMismatch
+from mmretrieval.protocols import Encoder
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from PIL.Image import Image
+
+
+class CheckedEncoder(Encoder):
+    """Stands for the encoder of a collection until a query needs it, so that searching by id loads no model.
+
+    The first use raises FingerprintMismatch when the encoder is another one than made the vectors, or no longer
+    gives the same vectors for the canaries.
+    """
+
+    def __init__(self, collection: Collection, encoder: str | Encoder | None = None, device: str | None = None) -> None:
+        """`encoder` is an opened one, a name, or None for the name the collection was made with."""
+        self._collection = collection
+        self._given = collection.encoder_spec if encoder is None else encoder
+        self._device = device
+        self._checked: Encoder | None = None
+        self._opening = Lock()
+
+    @property
+    def spec(self) -> str:  # type: ignore[override]  # plain attributes in the protocol, computed here
+        return self._given if isinstance(self._given, str) else self._given.spec
+
+    @property
+    def dim(self) -> int:  # type: ignore[override]
+        return self._collection.rows("image").dim
+
+    @property
+    def input_size(self) -> int:  # type: ignore[override]
+        return self._open().input_size
+
+    @property
+    def knows(self) -> str:  # type: ignore[override]
+        return self._open().knows
+
+    @property
+    def fingerprint(self) -> Mapping[str, Any]:
+        return self._collection.fingerprint
+
+    def encode_images(self, images: Sequence[Image]) -> NDArray[np.float32]:
+        return self._open().encode_images(images)
+
+    def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        return self._open().encode_texts(texts)
+
+    def too_long(self, texts: Sequence[str]) -> list[bool]:
+        return self._open().too_long(texts)
+
+    def _open(self) -> Encoder:
+        with self._opening:
+            if self._checked is None:
+                given = self._given
+                encoder = open_encoder(given, device=self._device) if isinstance(given, str) else given
+                _compare(self._collection, encoder)
+                canary.check(self._collection.canaries(), encoder)
+                self._checked = encoder
+            return self._checked
+
+
+def _compare(collection: Collection, encoder: Encoder) -> None:
+    ours, theirs = dict(encoder.fingerprint), dict(collection.fingerprint)
+    other = sorted(key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key))
+    if other:
+        told = ", ".join(f"{key} {ours.get(key)} instead of {theirs.get(key)}" for key in other)
+        raise FingerprintMismatch(
+            f"the encoder '{encoder.spec}' is not the one this index was made with ({told}): search with "
+            f"'{collection.encoder_spec}' as it was then, or index the pictures again into a new folder"
+        )

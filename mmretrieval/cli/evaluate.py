@@ -1,0 +1,60 @@
+"""mmretrieval eval: measure an index on queries with known answers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mmretrieval.cli.options import Device, EncoderOverride, IndexFolder, IndexKind, Json
+from mmretrieval.cli.report import Report, row
+
+if TYPE_CHECKING:
+    from mmretrieval.evaluation.experiment import Evaluation
+
+
+def evaluate(
+    index: IndexFolder,
+    queries: Annotated[
+        Path, typer.Option("--queries", metavar="F.jsonl", help="Lines with qid, and text, reference (an id) or both.")
+    ],
+    qrels: Annotated[Path, typer.Option("--qrels", metavar="F.tsv", help="Lines of: qid 0 id grade.")],
+    measures: Annotated[
+        str, typer.Option("--measures", help="nDCG, AP, RR, P, R or Recall, with cutoffs; R@k is the share of hits.")
+    ] = "nDCG@10 R@1 R@10",
+    run: Annotated[
+        Path | None, typer.Option("--run", metavar="OUT.trec", help="Write the rankings as a TREC run.")
+    ] = None,
+    index_kind: IndexKind = "exact",
+    encoder: EncoderOverride = None,
+    device: Device = None,
+    json: Json = False,
+) -> Report:
+    """Measure an index on queries with known answers.
+
+    Prints measure, value and query type. A composed query's reference is never an answer.
+    """
+    from mmretrieval.cli.progress import Bar
+    from mmretrieval.evaluation.experiment import evaluate as measure
+    from mmretrieval.evaluation.measures import parse_measures
+    from mmretrieval.evaluation.queries import read_queries
+    from mmretrieval.evaluation.runs import read_qrels, write_run
+    from mmretrieval.searcher import Searcher
+
+    wanted, rows, judgements = parse_measures(measures), read_queries(queries), read_qrels(qrels)
+    with Searcher.open(index, encoder=encoder, index_kind=index_kind, device=device) as searcher, Bar("queries") as bar:
+        result = measure(searcher, rows, judgements, wanted, progress=bar)
+    if run is not None:
+        write_run(run, result.run)
+    return Report(fields=result.to_dict(), lines=_lines(result), warnings=result.warnings)
+
+
+def _lines(result: Evaluation) -> list[str]:
+    """Measure, value and query type; the first lines are about all queries."""
+    by_type = result.by_type if len(result.by_type) > 1 else {}
+    return [
+        *(row(name, f"{value:.4f}", "all") for name, value in result.measures.items()),
+        *(row(name, f"{value:.4f}", each) for each, values in by_type.items() for name, value in values.items()),
+        row("queries", result.queries, "all"),
+    ]

@@ -1,0 +1,38 @@
+"""mmretrieval list: what there is to choose from."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Annotated
+
+import typer
+
+from mmretrieval import registry
+from mmretrieval.cli.options import Json
+from mmretrieval.cli.report import Report, row
+from mmretrieval.errors import MissingPrerequisite
+
+
+def listing(
+    kind: Annotated[
+        str | None, typer.Argument(metavar="[KIND]", help=f"One of: {', '.join(registry.KINDS)}.", show_default=False)
+    ] = None,
+    json: Json = False,
+) -> Report:
+    """List the methods there are.
+
+    Prints kind, name, what it does, and the paper it comes from.
+    """
+    kinds = registry.KINDS if kind is None else (kind,)
+    found = [_described(each, name) for each in kinds for name in registry.names(each)]
+    lines = [row(each["kind"], each["name"], each["about"], each["paper"]) for each in found]
+    return Report(fields={"methods": found}, lines=lines)
+
+
+def _described(kind: str, name: str) -> dict[str, str]:
+    try:
+        thing = registry.load(kind, name)
+    except MissingPrerequisite as error:  # it can still be named, and the sentence says how to get it
+        return {"kind": kind, "name": name, "about": str(error), "paper": ""}
+    about = (inspect.getdoc(thing) or "").partition("\n\n")[0].replace("\n", " ")
+    return {"kind": kind, "name": name, "about": about, "paper": getattr(thing, "paper", "")}

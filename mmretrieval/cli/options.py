@@ -1,0 +1,44 @@
+"""Options that several commands share, and the small languages of --image and --weight."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mmretrieval.errors import UsageError
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of lines.")]
+IndexFolder = Annotated[Path, typer.Option("--index", metavar="IDX", help="The index folder.", show_default=False)]
+Device = Annotated[str | None, typer.Option("--device", help="cpu, cuda, cuda:1, mps; the best there is by default.")]
+IndexKind = Annotated[str, typer.Option("--index-kind", help="How nearest vectors are found; see: list indexes.")]
+EncoderOverride = Annotated[
+    str | None,
+    typer.Option("--encoder", metavar="NAME", help="Where the index's encoder is now, if it has another name here."),
+]
+
+
+def parse_weights(text: str) -> dict[str, float]:
+    """The numbers of "text=1,image=0.5"; UsageError says what is wrong with it otherwise."""
+    weights: dict[str, float] = {}
+    for part in text.split(","):
+        name, equals, number = (piece.strip() for piece in part.partition("="))
+        if not equals or name not in ("text", "image"):
+            raise UsageError(f"--weight '{text}' is not understood at '{part}': write it as text=1,image=0.5")
+        if name in weights:
+            raise UsageError(f"--weight '{text}' gives {name} twice: give it once")
+        try:
+            weights[name] = float(number)
+        except ValueError:
+            raise UsageError(f"--weight '{text}' gives {name} '{number}', which is no number") from None
+    return weights
+
+
+def parse_image(text: str) -> tuple[Path | None, str | None]:
+    """A file, or "id:ID" for a picture of the collection: (path, None) or (None, id)."""
+    if not text.startswith("id:"):
+        return Path(text), None
+    if not text[3:]:
+        raise UsageError("--image id: names no picture: write the id behind it, as in --image id:holiday/0042")
+    return None, text[3:]

@@ -1,0 +1,165 @@
+"""The one façade: index a folder, open the index, search it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType, TracebackType
+from typing import TYPE_CHECKING, Literal, Self
+
+from mmretrieval import registry
+from mmretrieval.checked_encoder import CheckedEncoder
+from mmretrieval.collection import Collection
+from mmretrieval.errors import NotFound, UsageError
+from mmretrieval.pipeline import OnError, Pipeline
+from mmretrieval.protocols import Encoder
+from mmretrieval.types import Query, Ranking
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from mmretrieval.indexing import IndexReport, Progress
+
+DEFAULT = "default"
+DRAWN_WORLD_ONLY = (
+    "this index was made with the demo model, which knows nothing but the drawn demo pictures: for photographs its "
+    "order means little; index them again into a new folder with a real model (mmretrieval index --help names one)"
+)
+_NO_WEIGHTS: Mapping[str, float] = MappingProxyType({})
+
+
+def index(
+    source: Path | str,
+    index: Path | str,
+    encoder: str | Encoder = DEFAULT,
+    manifest: Path | str | None = None,
+    *,
+    batch_size: int = 64,
+    device: str | None = None,
+    precision: Literal["fp32", "bf16"] = "fp32",
+    progress: Callable[[Progress], None] | None = None,
+    stop: Callable[[], bool] | None = None,
+) -> IndexReport:
+    """Bring the index folder up to date with the pictures under `source`; what stands already is not done again.
+
+    "default" is the encoder the index was made with, or for a new one `encoders.DEFAULT_ENCODER`. `device` and
+    `precision` hold for an encoder given by name. A picture that cannot be read is in the report's `skipped`.
+    """
+    from mmretrieval.encoders import open_encoder
+    from mmretrieval.indexing import index as run
+
+    if batch_size < 1:
+        raise UsageError(f"the batch size is {batch_size}: use 1 or more")
+    if not Path(source).is_dir():  # said before a model is loaded, or downloaded
+        raise NotFound(f"there is no folder {source}")
+    if isinstance(encoder, str):
+        encoder = open_encoder(_spec(encoder, Path(index)), device=device, precision=precision)
+    return run(
+        Path(source),
+        Path(index),
+        encoder=encoder,
+        manifest=None if manifest is None else Path(manifest),
+        batch_size=batch_size,
+        progress=progress,
+        stop=stop,
+    )
+
+
+def _spec(name: str, index: Path) -> str:
+    """The encoder's name, with "default" made plain."""
+    if name != DEFAULT:
+        return name
+    try:
+        with Collection.open(index) as collection:
+            return collection.encoder_spec
+    except NotFound:
+        from mmretrieval.encoders import DEFAULT_ENCODER
+
+        return DEFAULT_ENCODER
+
+
+class Searcher:
+    """An opened index with its encoder and pipeline; use it as a context manager, or close it.
+
+    The encoder is loaded at the first query that needs it, and is then checked against the index: another one, or
+    one that computes otherwise than on the day of indexing, is refused with FingerprintMismatch.
+    """
+
+    def __init__(self, collection: Collection, pipeline: Pipeline) -> None:
+        """Use `Searcher.open`, or give a pipeline of your own over an opened collection."""
+        self.collection = collection
+        self.pipeline = pipeline
+        misused = collection.encoder_spec == "demo" and not collection.is_drawn
+        self._warnings = (DRAWN_WORLD_ONLY,) if misused else ()
+
+    @classmethod
+    def open(
+        cls,
+        index: Path | str,
+        *,
+        encoder: str | Encoder | None = None,
+        index_kind: str = "exact",
+        device: str | None = None,
+    ) -> Searcher:
+        """Open an index folder for reading; None means the encoder that the index names.
+
+        Raises NotFound without an index, UsageError for an unknown `index_kind` (see `mmretrieval list indexes`).
+        """
+        nearest = registry.load("indexes", index_kind)
+        dense = registry.load("first_stages", "dense")
+        with ExitStack() as undo:
+            collection = Collection.open(Path(index))
+            undo.callback(collection.close)
+            checked = CheckedEncoder(collection, encoder, device)
+            rows = nearest(collection.rows("image"), cache=Path(index) / "cache" / "image")
+            pipeline = Pipeline([dense(checked, collection, rows)], collection=collection)
+            undo.pop_all()
+        return cls(collection, pipeline)
+
+    @property
+    def ids(self) -> Sequence[str]:
+        """All ids of the collection, sorted."""
+        return self.collection.ids
+
+    def search(
+        self,
+        query: str | Query | None = None,
+        *,
+        image: Path | str | Image | None = None,
+        image_id: str | None = None,
+        weights: Mapping[str, float] | None = None,
+        top_k: int = 10,
+    ) -> Ranking:
+        """The best `top_k` images for words, for a picture (a file, an opened image, or an id), or for both.
+
+        With a picture the words are the change that is wanted. `weights` holds a number for "text" and "image".
+        """
+        if isinstance(query, Query):
+            if image is not None or image_id is not None or weights is not None:
+                raise UsageError("a Query holds its own picture and weights: give either a Query or its parts")
+        else:
+            image = Path(image) if isinstance(image, str) else image
+            query = Query("q", query or "", image, image_id, weights or _NO_WEIGHTS)
+        return self.search_all([query], top_k)[0]
+
+    def search_all(self, queries: Sequence[Query], top_k: int = 10, *, on_error: OnError = "raise") -> list[Ranking]:
+        """One ranking per query, in order; together they cost less than one by one."""
+        rankings = self.pipeline.search(queries, top_k, on_error=on_error)
+        return [self._warned(ranking) for ranking in rankings]
+
+    def close(self) -> None:
+        """Close the collection; a closed searcher cannot search."""
+        self.collection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _warned(self, ranking: Ranking) -> Ranking:
+        return replace(ranking, warnings=(*self._warnings, *ranking.warnings))
