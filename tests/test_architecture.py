@@ -23,6 +23,7 @@ LEVEL_OF = {room: level for level, rooms in LEVELS.items() for room in rooms.spl
 METHODS = frozenset(LEVELS[2].split())
 # Small rooms of the store and of encoding that stand at the same level as what they serve.
 LEVEL_OF |= dict.fromkeys(("lock", "scan", "ledger", "sniff", "canary", "storage"), 1)
+LEVEL_OF |= dict.fromkeys(("pixels", "quiet", "reading", "ids", "plan", "changes", "lookahead"), 1)
 
 
 def sources(folder: Path = PACKAGE) -> list[Path]:
