@@ -75,9 +75,7 @@ def _spec(name: str, index: Path) -> str:
         with Collection.open(index) as collection:
             return collection.encoder_spec
     except NotFound:
-        from mmretrieval.encoders import DEFAULT_ENCODER
-
-        return DEFAULT_ENCODER
+        return DEFAULT  # a new index; the encoders know which one is theirs
 
 
 class Searcher:

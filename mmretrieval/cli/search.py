@@ -31,14 +31,14 @@ def search(
 
     Prints rank, score, id and path. With a picture, the words are the change that is wanted.
     """
-    from mmretrieval.searcher import Searcher
-
     path, image_id = parse_image(image) if image is not None else (None, None)
     if weight is not None and (image is None or not text):
         raise UsageError("--weight shares a search between words and a picture: give both, or leave it out")
     weights = parse_weights(weight) if weight is not None else None
     if not (text or "").strip() and image is None:
         raise UsageError("there is nothing to search for: give words, --image, or both")
+    from mmretrieval.searcher import Searcher
+
     with Searcher.open(index, encoder=encoder, index_kind=index_kind, device=device) as searcher:
         ranking = searcher.search(text, image=path, image_id=image_id, weights=weights, top_k=top_k)
     return _report(ranking)
