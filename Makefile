@@ -20,10 +20,12 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.stamp-app: pyproject.toml | $(BIN)/python
+	@echo "installing into $(VENV); PyTorch alone is some gigabytes, so the first time takes minutes"
 	$(BIN)/python -m pip install --quiet --editable .
 	@touch $@
 
 $(VENV)/.stamp-dev: pyproject.toml | $(BIN)/python
+	@echo "installing into $(VENV); PyTorch alone is some gigabytes, so the first time takes minutes"
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	@touch $@ $(VENV)/.stamp-app
 
@@ -42,4 +44,4 @@ lint: $(VENV)/.stamp-dev
 	$(BIN)/mypy
 
 bench: $(VENV)/.stamp-dev
-	@set -e; for script in tests/benchmarks/*.py; do echo "$$script"; $(BIN)/python "$$script"; done
+	@set -e; for script in $(wildcard tests/benchmarks/*.py); do echo "$$script"; $(BIN)/python "$$script"; done
