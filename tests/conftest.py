@@ -3,6 +3,7 @@
 import os
 
 import hypothesis
+import pytest
 
 # No deadline: a busy machine is no bug. The same examples on every run, so that a failure can be looked at again.
 hypothesis.settings.register_profile("steady", deadline=None, derandomize=True)
@@ -10,3 +11,11 @@ hypothesis.settings.load_profile("steady")
 
 # No test may reach for the network, whatever a library would like to look up.
 os.environ["HF_HUB_OFFLINE"] = "1"
+
+
+@pytest.fixture(scope="session")
+def tiny_clip_dir(tmp_path_factory):
+    """A folder with a tiny CLIP of random weights in open_clip's `local-dir:` format, with its own tokenizer."""
+    from example_models import write_family
+
+    return write_family(tmp_path_factory.mktemp("models") / "tiny-clip", "custom-causal")

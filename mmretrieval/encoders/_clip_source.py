@@ -1,0 +1,213 @@
+"""What a user's name for an encoder stands for: an architecture, a file of weights and a tokenizer, all local by then.
+
+ViT-B-32/openai           architecture and weights that open_clip knows; or a file of weights after the slash
+hf-hub:ORGANISATION/NAME  a repository with an open_clip_config.json
+local-dir:FOLDER          the same files in a folder; so does a plain folder path
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from mmretrieval import hub
+from mmretrieval.errors import InvalidData, NotFound, UsageError
+from mmretrieval.hub import Wish
+
+CONFIG = "open_clip_config.json"
+WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "vocab.json", "merges.txt", "spiece.model")
+TOKENIZER_PATTERNS = ("*token*", "vocab.*", "merges.txt", "*.model", "config.json")
+LIST = "python -c 'import open_clip; print(*open_clip.list_pretrained(), sep=\"\\n\")'"
+SIZES = {"ViT-B-16-SigLIP2-256/webli": "1,501 MB"}  # of weights we recommend; others tell theirs when they are fetched
+CURES = (
+    "connect to the network once, or copy a folder with a model here and use --encoder local-dir:FOLDER, or set "
+    "HF_HOME to a cache that has it (--encoder demo needs no download, but knows drawn pictures only)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Everything needed to build one encoder without touching the network."""
+
+    shown: str  # the name in errors
+    model: str  # what open_clip is asked for
+    config: dict[str, Any]  # open_clip's model_cfg
+    weights: Path
+    tokenizer: str  # a folder, or the name of a cached repository; empty for open_clip's own
+    options: dict[str, Any] = field(default_factory=dict)  # further arguments of create_model_and_transforms
+
+
+def resolve(spec: str) -> Source:
+    """Find, and where needed download, what the name stands for.
+
+    Raises UsageError for a name nobody knows, NotFound for a folder that is not there, InvalidData for a folder that
+    is no model, MissingPrerequisite when something must be downloaded and cannot be.
+    """
+    shown = f"the encoder '{spec}'"
+    if spec.startswith("local-dir:"):
+        return _with_text_tower(_from_folder(Path(spec.removeprefix("local-dir:")).expanduser(), shown))
+    if spec.startswith("hf-hub:"):
+        return _with_text_tower(_from_hub(spec.removeprefix("hf-hub:"), shown))
+    known = _split(spec)
+    if known is not None:
+        return _with_text_tower(_from_tag(*known, shown))
+    if Path(spec).expanduser().is_dir():
+        return _with_text_tower(_from_folder(Path(spec).expanduser(), shown))
+    raise _unknown(spec)
+
+
+def _split(spec: str) -> tuple[str, str] | None:
+    """The architecture and what follows it; open_clip also writes ViT-B/32 for ViT-B-32."""
+    import open_clip
+
+    parts = spec.split("/")
+    for cut in range(len(parts), 0, -1):
+        name = "-".join(parts[:cut])
+        if open_clip.get_model_config(name) is not None:
+            return name, "/".join(parts[cut:])
+    return None
+
+
+def _from_tag(name: str, tag: str, shown: str) -> Source:
+    import open_clip
+
+    config: dict[str, Any] = open_clip.get_model_config(name)
+    tags = open_clip.list_pretrained_tags_by_model(name)
+    told: dict[str, Any] = open_clip.get_pretrained_cfg(name, tag) if tag else {}
+    if told.get("hf_hub"):
+        repo, _, file = told["hf_hub"].rpartition("/")
+        wish = Wish(shown, SIZES.get(f"{name}/{tag}", ""), CURES)
+        weights = hub.fetch(repo, _with_safe_variant(file), wish)
+        if weights is None:
+            raise InvalidData(f"{shown}: the repository {repo} has no weights: use another encoder")
+    elif tag and Path(tag).expanduser().is_file():
+        weights = Path(tag).expanduser()
+    else:
+        raise UsageError(_unknown_tag(name, tag, tags))
+    return Source(shown, name, config, weights, _tokenizer_of(config, shown), _options(config, told))
+
+
+def _with_safe_variant(file: str) -> tuple[str, ...]:
+    if not file:
+        return WEIGHTS
+    return (f"{file.rpartition('.')[0]}.safetensors", file)
+
+
+def _options(config: dict[str, Any], told: dict[str, Any]) -> dict[str, Any]:
+    """What belongs to the weights rather than to the architecture: preprocessing, and OpenAI's activation function.
+
+    open_clip only warns when weights trained with QuickGELU meet an architecture without; the vectors would be wrong.
+    """
+    names = {"image_mean": "mean", "image_std": "std", "image_interpolation": "interpolation"}
+    options = {ours: told[theirs] for ours, theirs in names.items() if theirs in told}
+    if "resize_mode" in told:
+        options["image_resize_mode"] = told["resize_mode"]
+    if told.get("quick_gelu") and not config.get("quick_gelu"):
+        options["force_quick_gelu"] = True
+    return options
+
+
+def _from_hub(repo: str, shown: str) -> Source:
+    wish = Wish(shown, "", CURES)
+    if hub.fetch(repo, [CONFIG], wish) is None:
+        raise InvalidData(f"{shown}: the repository {repo} has no {CONFIG}, so it is no open_clip model")
+    weights = hub.fetch(repo, WEIGHTS, wish)
+    if weights is None:
+        raise InvalidData(f"{shown}: the repository {repo} has none of {', '.join(WEIGHTS)}")
+    # Asked again, since the repository may have changed between the two downloads; both must be of one revision.
+    config_file = weights.parent / CONFIG
+    if not config_file.is_file() and hub.fetch(repo, [CONFIG], wish) != config_file:
+        raise InvalidData(f"{shown}: {repo} changed while it was downloaded: run the same command again")
+    config = _read_config(config_file)
+    return Source(shown, f"local-dir:{weights.parent}", config, weights, _tokenizer_of(config, shown))
+
+
+def _from_folder(folder: Path, shown: str) -> Source:
+    if not folder.is_dir():
+        raise NotFound(f"{shown}: there is no folder {folder}")
+    config = _read_config(folder / CONFIG)
+    tokenizer = str(folder) if config["text_cfg"].get("hf_tokenizer_name") else ""
+    if tokenizer and not any((folder / file).is_file() for file in (*TOKENIZER_FILES, "tokenizer.model")):
+        raise InvalidData(f"{folder}: the tokenizer is missing, a file such as tokenizer.json: copy it there, too")
+    return Source(shown, f"local-dir:{folder}", config, _weights_in(folder), tokenizer)
+
+
+def _weights_in(folder: Path) -> Path:
+    """The file that open_clip will choose, for what we say about it."""
+    found = [path for ending in ("safetensors", "bin", "pth") for path in sorted(folder.glob(f"*.{ending}"))]
+    if not found:
+        raise InvalidData(f"{folder}: the weights are missing, a file such as {WEIGHTS[0]}: copy them there, too")
+    return next((path for name in WEIGHTS for path in found if path.name == name), found[0])
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    try:
+        told = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError as error:
+        raise InvalidData(f"{path.parent}: {CONFIG} is missing, so this folder is no open_clip model") from error
+    except (ValueError, OSError) as error:
+        raise InvalidData(f"{path}: cannot be read as JSON ({error}): fetch the model again") from error
+    config = told.get("model_cfg") if isinstance(told, dict) else None
+    if not isinstance(config, dict) or not all(
+        isinstance(config.get(part), kind)
+        for part, kind in (("text_cfg", dict), ("vision_cfg", dict), ("embed_dim", int))
+    ):
+        raise InvalidData(
+            f"{path}: it needs a model_cfg with embed_dim, vision_cfg and text_cfg: fetch the model again"
+        )
+    return config
+
+
+def _tokenizer_of(config: dict[str, Any], shown: str) -> str:
+    """The repository of the tokenizer that a configuration names, once it is in the cache."""
+    repo: str = config["text_cfg"].get("hf_tokenizer_name") or ""
+    if repo and hub.cached(repo, TOKENIZER_FILES) is None:
+        hub.fetch_matching(
+            repo, TOKENIZER_PATTERNS, "tokenizer_config.json", Wish(f"the tokenizer of {shown}", "", CURES)
+        )
+    return repo
+
+
+def _with_text_tower(source: Source) -> Source:
+    """Let a text tower of the transformers library be built from a cached description; its weights are in ours."""
+    text: dict[str, Any] = source.config["text_cfg"]
+    if not text.get("hf_model_name"):
+        return source
+    file = hub.fetch(text["hf_model_name"], ["config.json"], Wish(f"the text tower of {source.shown}", "", CURES))
+    if file is None:
+        raise InvalidData(f"{source.shown}: {text['hf_model_name']} has no config.json for the text tower")
+    local = {**text, "hf_model_name": str(file.parent), "hf_model_pretrained": False}
+    return Source(
+        source.shown,
+        source.model,
+        source.config,
+        source.weights,
+        source.tokenizer,
+        {**source.options, "text_cfg": local},
+    )
+
+
+def _unknown_tag(name: str, tag: str, tags: list[str]) -> str:
+    known = f"choose one of {', '.join(f'{name}/{one}' for one in tags)}" if tags else "give a file of weights instead"
+    if not tag:
+        return f"'{name}' is an architecture; say which weights: {known}"
+    close = get_close_matches(tag.lower(), tags, n=1, cutoff=0.5)
+    hint = f"did you mean '{name}/{close[0]}'? " if close else ""
+    return f"open_clip knows no weights '{tag}' for {name}, and there is no such file: {hint}{known}"
+
+
+def _unknown(spec: str) -> UsageError | NotFound:
+    import open_clip
+
+    if spec.startswith((".", "/", "~")) or "\\" in spec:
+        return NotFound(f"there is no folder '{spec}' with a model")
+    names = ["/".join(pair) for pair in open_clip.list_pretrained()]
+    lower = {name.lower(): name for name in [*names, *open_clip.list_models()]}
+    close = [lower[name] for name in get_close_matches(spec.lower(), lower, n=3, cutoff=0.6)]
+    hint = f"did you mean {' or '.join(repr(name) for name in close)}? " if close else ""
+    on_hub = f"a repository of the hub is written hf-hub:{spec}; " if spec.count("/") == 1 else ""
+    return UsageError(f"there is no encoder '{spec}': {hint}{on_hub}all names are listed by {LIST}")
