@@ -1,0 +1,40 @@
+"""Progress: a bar in a terminal, a line now and then elsewhere, never on stdout."""
+
+import os
+import pty
+import subprocess
+import sys
+
+from mmretrieval.cli import progress
+
+CODE = "from mmretrieval.cli.progress import Bar\nwith Bar('pictures') as bar:\n    bar(1, 4)\n    bar(4, 4)\n"
+
+
+def test_in_a_terminal_a_bar_shows_how_many_of_how_many():
+    ours, theirs = pty.openpty()
+    try:
+        process = subprocess.Popen([sys.executable, "-c", CODE], stdout=subprocess.PIPE, stderr=theirs)
+        out, _ = process.communicate(timeout=120)
+        shown = os.read(ours, 1 << 16).decode()
+    finally:
+        os.close(theirs)
+        os.close(ours)
+    assert (process.returncode, out) == (0, b"")
+    assert "pictures" in shown
+    assert "4/4" in shown
+
+
+def test_elsewhere_a_short_run_says_nothing(capsys):
+    with progress.Bar("pictures") as bar:
+        bar(1, 2)
+        bar(2, 2)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_elsewhere_a_long_run_says_how_much_is_left_now_and_then(capsys, monkeypatch):
+    monkeypatch.setattr(progress, "SECONDS_BETWEEN_LINES", 0.0)
+    with progress.Bar("pictures") as bar:
+        bar(0, 9)
+        bar(3, 9)
+    out, err = capsys.readouterr()
+    assert (out, err) == ("", "pictures: 3 of 9, about 0 s left\n")
