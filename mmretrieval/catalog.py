@@ -7,7 +7,6 @@ that every change is one transaction, so a process killed at any moment leaves t
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 import tempfile
 import threading
@@ -216,5 +215,5 @@ def folder_bytes(index: Path) -> dict[str, int]:
 
 
 def is_ours(name: str) -> bool:
-    """Whether a name in an index folder is one this package gives."""
-    return name.startswith((NAME, "writer.")) or name in ("vectors", "cache", os.curdir)
+    """Whether a name in an index folder is one this package gives, or one that file managers leave behind."""
+    return name.startswith((NAME, "writer.", ".")) or name in ("vectors", "cache")

@@ -52,6 +52,13 @@ def map_segment(index: Path, channel: str, segment: Segment, dim: int) -> NDArra
     return np.memmap(path, dtype=ROW_TYPE, mode="r", shape=(segment.rows, dim))
 
 
+def read_row(index: Path, channel: str, number: int, row: int, dim: int) -> NDArray[np.float16]:
+    """One committed row, (dim,), whether or not a record still owns it; raises OSError."""
+    with segment_path(index, channel, number).open("rb") as file:
+        file.seek(row * dim * ROW_TYPE.itemsize)
+        return np.frombuffer(file.read(dim * ROW_TYPE.itemsize), dtype=ROW_TYPE)
+
+
 def append_rows(
     index: Path,
     channel: str,
