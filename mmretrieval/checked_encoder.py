@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -74,7 +75,8 @@ class CheckedEncoder(Encoder):
 
 
 def _compare(collection: Collection, encoder: Encoder) -> None:
-    ours, theirs = dict(encoder.fingerprint), dict(collection.fingerprint)
+    ours = json.loads(json.dumps(dict(encoder.fingerprint)))  # as it was stored: tuples are lists there
+    theirs = dict(collection.fingerprint)
     other = sorted(key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key))
     if other:
         told = ", ".join(f"{key} {ours.get(key)} instead of {theirs.get(key)}" for key in other)

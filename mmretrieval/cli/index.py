@@ -57,7 +57,8 @@ def index(
     with Bar("pictures") as bar, stoppable() as stop:
 
         def progress(state: Progress) -> None:
-            bar(state.done, state.total)
+            if state.total:  # unknown while it looks for pictures
+                bar(state.done, state.total)
 
         report = run(
             source,
@@ -74,24 +75,17 @@ def index(
 
 
 def _report(report: IndexReport) -> Report:
-    counts = {
-        "indexed": report.indexed,
-        "unchanged": report.unchanged,
-        "moved": report.moved,
-        "removed": report.removed,
-        "duplicates": report.duplicates,
-    }
-    skipped = [{"path": each.path, "reason": each.reason} for each in report.skipped]
-    partial = bool(skipped) or report.interrupted
-    warnings = list(report.warnings)
+    facts = report.to_dict()
+    warnings = facts.pop("warnings")
     if report.interrupted:
         warnings.append("stopped before the end: run the same command again to go on")
+    partial = bool(report.skipped) or report.interrupted
+    counts = {name: len(value) if isinstance(value, list) else value for name, value in facts.items()}
     return Report(
-        fields={**report.to_dict(), **counts, "skipped": skipped, "seconds": round(report.seconds, 3)},
+        fields=facts,
         lines=[
-            *(row("skipped", each["path"], each["reason"]) for each in skipped),
-            *(row(name, count) for name, count in counts.items()),
-            row("skipped", len(skipped)),
+            *(row("skipped", each.path, each.reason) for each in report.skipped),
+            *(row(name, value) for name, value in counts.items()),
         ],
         status="partial" if partial else "ok",
         warnings=warnings,
