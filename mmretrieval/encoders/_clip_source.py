@@ -19,7 +19,15 @@ from mmretrieval.hub import Wish
 
 CONFIG = "open_clip_config.json"
 WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
-TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "vocab.json", "merges.txt", "spiece.model")
+TOKENIZER = "tokenizer_config.json"
+VOCABULARIES = (
+    "tokenizer.json",
+    "vocab.txt",
+    "vocab.json",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+    "tokenizer.model",
+)
 TOKENIZER_PATTERNS = ("*token*", "vocab.*", "merges.txt", "*.model", "config.json")
 LIST = "python -c 'import open_clip; print(*open_clip.list_pretrained(), sep=\"\\n\")'"
 SIZES = {"ViT-B-16-SigLIP2-256/webli": "1,501 MB"}  # of weights we recommend; others tell theirs when they are fetched
@@ -37,7 +45,7 @@ class Source:
     model: str  # what open_clip is asked for
     config: dict[str, Any]  # open_clip's model_cfg
     weights: Path
-    tokenizer: str  # a folder, or the name of a cached repository; empty for open_clip's own
+    tokenizer: str  # the folder of its files; empty for open_clip's own
     options: dict[str, Any] = field(default_factory=dict)  # further arguments of create_model_and_transforms
 
 
@@ -48,6 +56,8 @@ def resolve(spec: str) -> Source:
     is no model, MissingPrerequisite when something must be downloaded and cannot be.
     """
     shown = f"the encoder '{spec}'"
+    if not spec.strip():
+        raise _unknown(spec)
     if spec.startswith("local-dir:"):
         return _with_text_tower(_from_folder(Path(spec.removeprefix("local-dir:")).expanduser(), shown))
     if spec.startswith("hf-hub:"):
@@ -131,7 +141,7 @@ def _from_folder(folder: Path, shown: str) -> Source:
         raise NotFound(f"{shown}: there is no folder {folder}")
     config = _read_config(folder / CONFIG)
     tokenizer = str(folder) if config["text_cfg"].get("hf_tokenizer_name") else ""
-    if tokenizer and not any((folder / file).is_file() for file in (*TOKENIZER_FILES, "tokenizer.model")):
+    if tokenizer and not any((folder / file).is_file() for file in VOCABULARIES):
         raise InvalidData(f"{folder}: the tokenizer is missing, a file such as tokenizer.json: copy it there, too")
     return Source(shown, f"local-dir:{folder}", config, _weights_in(folder), tokenizer)
 
@@ -163,13 +173,14 @@ def _read_config(path: Path) -> dict[str, Any]:
 
 
 def _tokenizer_of(config: dict[str, Any], shown: str) -> str:
-    """The repository of the tokenizer that a configuration names, once it is in the cache."""
+    """The folder with the tokenizer that a configuration names, in the cache; empty when it names none."""
     repo: str = config["text_cfg"].get("hf_tokenizer_name") or ""
-    if repo and hub.cached(repo, TOKENIZER_FILES) is None:
-        hub.fetch_matching(
-            repo, TOKENIZER_PATTERNS, "tokenizer_config.json", Wish(f"the tokenizer of {shown}", "", CURES)
-        )
-    return repo
+    if not repo:
+        return ""
+    rules, vocabulary = hub.cached(repo, [TOKENIZER]), hub.cached(repo, VOCABULARIES)
+    if rules and vocabulary and rules.parent == vocabulary.parent:  # only one of them: a download broke off
+        return str(rules.parent)
+    return str(hub.fetch_matching(repo, TOKENIZER_PATTERNS, TOKENIZER, Wish(f"the tokenizer of {shown}", "", CURES)))
 
 
 def _with_text_tower(source: Source) -> Source:
