@@ -32,7 +32,7 @@ def sole_writer(index: Path) -> Iterator[None]:
             ) from error
     try:
         with writing(index):
-            (index / _HOLDER).write_text(f"{os.getpid()}\n", encoding="ascii")
+            (index / _HOLDER).write_text(f"{os.getpid()}\n", encoding="utf-8")
         yield
     finally:
         # The lock alone decides; the name of its holder is for people, and only while it is held.
@@ -43,6 +43,6 @@ def sole_writer(index: Path) -> Iterator[None]:
 
 def _holder(index: Path) -> str:
     try:
-        return f"process {int((index / _HOLDER).read_text(encoding='ascii'))}"
+        return f"process {int((index / _HOLDER).read_text(encoding='utf-8'))}"
     except (OSError, ValueError):
         return "another process"
