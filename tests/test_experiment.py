@@ -107,28 +107,26 @@ def test_queries_without_a_relevant_image_are_left_out_and_reported():
     qrels = {"q1": {"a": 1}, "q2": {"a": 0}}
     result = evaluate(Fixed(["a"]), rows("q1", "q2", "q3"), qrels, "R@1")
     assert (result.measures, result.queries, result.left_out) == ({"R@1": 1.0}, 1, ("q2", "q3"))
-    assert result.warnings == ("2 queries have no relevant image in the qrels and are left out: q2, q3",)
+    assert result.warnings == ("queries without a relevant image in the qrels are left out: 2 (q2, q3)",)
 
 
 def test_a_judged_query_that_the_query_file_lacks_is_reported():
     result = evaluate(Fixed(["a"]), rows("q1"), {"q1": {"a": 1}, "q9": {"a": 1}}, "R@1")
-    assert result.warnings == ("1 queries of the qrels are not in the query file and are left out: q9",)
+    assert result.warnings == ("queries of the qrels that the query file lacks are left out: 1 (q9)",)
 
 
 def test_a_reference_outside_the_index_counts_zero_and_is_reported():
     result = evaluate(Fixed(["a"]), [*rows("q1"), composed("q2", "gone")], {"q1": {"a": 1}, "q2": {"a": 1}}, "R@1")
     assert (result.measures, result.queries) == ({"R@1": 0.5}, 2)
     assert result.run["q2"] == []
-    assert result.warnings == ("1 queries have a reference that is not in the index and count 0: q2",)
+    assert result.warnings == ("queries with a reference that is not in the index count 0: 1 (q2)",)
 
 
 def test_relevant_images_outside_the_index_are_reported():
     qrels = {"q1": {"a": 1, **{f"x{n}": 1 for n in range(7)}}}
     result = evaluate(Fixed(["a"]), rows("q1"), qrels, "Recall@10")
     assert result.measures == {"Recall@10": 1 / 8}
-    assert result.warnings == (
-        "7 relevant images of the qrels are not in the index and cannot be found: x0, x1, x2, x3, x4, …",
-    )
+    assert result.warnings == ("relevant images that are not in the index cannot be found: 7 (x0, x1, x2, x3, x4, …)",)
 
 
 def test_qrels_of_other_queries_and_qrels_of_another_index_are_refused():

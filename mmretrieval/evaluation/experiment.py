@@ -116,12 +116,12 @@ def _doubts(
     strangers = sorted(qrels.keys() - {row.query.id for row in rows})
     lost = [row.query.id for row in judged if row.query.image_id is not None and row.query.image_id not in known]
     remarks = [
-        (left_out, "queries have no relevant image in the qrels and are left out"),
-        (strangers, "queries of the qrels are not in the query file and are left out"),
-        (lost, "queries have a reference that is not in the index and count 0"),
-        (sorted(relevant - known), "relevant images of the qrels are not in the index and cannot be found"),
+        (left_out, "queries without a relevant image in the qrels are left out"),
+        (strangers, "queries of the qrels that the query file lacks are left out"),
+        (lost, "queries with a reference that is not in the index count 0"),
+        (sorted(relevant - known), "relevant images that are not in the index cannot be found"),
     ]
-    return [f"{len(names)} {remark}: {_some(names)}" for names, remark in remarks if names]
+    return [f"{remark}: {len(names)} ({_some(names)})" for names, remark in remarks if names]
 
 
 def _some(names: Sequence[str], at_most: int = 5) -> str:
