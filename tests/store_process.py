@@ -26,6 +26,7 @@ def main() -> int:
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--nobody", action="store_true")
     parser.add_argument("--most-bytes", type=int)
+    parser.add_argument("--say-ready", action="store_true")
     given = parser.parse_args()
     Image.init()
     if given.nobody:
@@ -34,6 +35,9 @@ def main() -> int:
         os.setuid(NOBODY)
     if given.most_bytes:
         resource.setrlimit(resource.RLIMIT_FSIZE, (given.most_bytes, given.most_bytes))
+    if given.say_ready:
+        sys.stdout.write("ready\n")
+        sys.stdout.flush()
     encoder = SketchEncoder(log=given.log, seconds=given.seconds)
     try:
         report = index(given.source, given.index, encoder=encoder, batch_size=given.batch)
