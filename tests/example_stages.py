@@ -15,7 +15,7 @@ from mmretrieval.types import Hit, ImageRecord, Query, Ranking
 
 
 class MemoryRows:
-    """Unit rows in memory; the position of a row is the rank of its id."""
+    """Unit rows in memory."""
 
     key = "memory"
 
@@ -49,10 +49,10 @@ class MemoryCollection:
 
     def rows(self, channel: str = "image") -> MemoryRows:
         assert channel in self.channels
-        return MemoryRows(self.matrix[[self.ids.index(name) for name in sorted(self.ids)]])
+        return MemoryRows(self.matrix)  # row p belongs to ids[p]
 
     def position(self, record_id: str) -> int:
-        return sorted(self.ids).index(self.record(record_id).id)
+        return self.ids.index(self.record(record_id).id)
 
     def records(self, ids: Sequence[str]) -> list[ImageRecord]:
         return [self.record(record_id) for record_id in ids]
