@@ -92,7 +92,7 @@ def test_an_index_survives_fifty_kills_and_ends_as_if_built_in_one_go(tmp_path, 
         assert after >= before
         assert encoded(log) - already - (after - before) <= BATCH, f"kill {kill}: more than the batch in hand was lost"
         # However fast the machine is, the fifty kills shall be spread over the whole run: about a batch between two.
-        span *= 1.15 if after < 0.8 * PICTURES * (kill + 1) / KILLS else 0.6
+        span = max(span + (0.02 if after < 0.8 * PICTURES * (kill + 1) / KILLS else -0.02), 0.02)
         halfway += 0 < after < PICTURES
         before = after
     assert halfway > KILLS / 2
