@@ -19,6 +19,8 @@ def demo(
 
     Draws a collection, indexes it, searches it in five ways, and shows what was found beside what is right.
     """
-    from mmretrieval.demo import tour
+    from mmretrieval.cli.progress import Bars
+    from mmretrieval.demo.tour import run
 
-    return Report(lines=tour.run(out))
+    with Bars() as bars:
+        return Report(lines=run(out, bars))

@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mmretrieval.cli.options import Device, IndexFolder, Json
-from mmretrieval.cli.report import Report, row
+from mmretrieval.cli.report import PARTIAL, Report, row
 
 if TYPE_CHECKING:
     from mmretrieval.indexing import IndexReport, Progress
-
-PARTIAL = 7  # the exit status when some files were left out
 
 
 class Precision(StrEnum):
@@ -57,8 +55,7 @@ def index(
     with Bar("pictures") as bar, stoppable() as stop:
 
         def progress(state: Progress) -> None:
-            if state.total:  # unknown while it looks for pictures
-                bar(state.done, state.total)
+            bar(state.done, state.total)
 
         report = run(
             source,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, Self
 
@@ -28,14 +29,16 @@ class Bar:
         if self._rich is not None:
             self._rich.stop()
 
-    def __call__(self, done: int, total: int) -> None:
-        """Show that `done` of `total` are finished."""
+    def __call__(self, done: float, total: float) -> None:
+        """Show that `done` of `total` are finished; a total of 0 is not known yet, and nothing is shown."""
+        if not total:
+            return
         if sys.stderr.isatty():
             self._draw(done, total)
         else:
             self._say(done, total)
 
-    def _draw(self, done: int, total: int) -> None:
+    def _draw(self, done: float, total: float) -> None:
         if self._rich is None:
             from rich import progress
             from rich.console import Console
@@ -43,7 +46,7 @@ class Bar:
             columns = (
                 progress.TextColumn("{task.description}"),
                 progress.BarColumn(),
-                progress.MofNCompleteColumn(),
+                progress.TextColumn("{task.completed:.0f}/{task.total:.0f}"),
                 progress.TimeElapsedColumn(),
                 progress.TextColumn("left"),
                 progress.TimeRemainingColumn(),
@@ -53,11 +56,35 @@ class Bar:
             self._rich.start()
         self._rich.update(self._task, completed=done, total=total)
 
-    def _say(self, done: int, total: int) -> None:
+    def _say(self, done: float, total: float) -> None:
         now = time.monotonic()
         if now - self._said < SECONDS_BETWEEN_LINES or not done:
             return
         left = (now - self._began) / done * (total - done)
-        sys.stderr.write(f"{self._what}: {done} of {total}, about {left:.0f} s left\n")
+        sys.stderr.write(f"{self._what}: {done:.0f} of {total:.0f}, about {left:.0f} s left\n")
         sys.stderr.flush()
         self._said = now
+
+
+class Bars:
+    """A bar after the other, for work in several parts: told the part, and how much of it is done."""
+
+    def __init__(self) -> None:
+        self._part = ""
+        self._open = ExitStack()
+        self._bar = Bar("")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open.close()
+
+    def __call__(self, part: str, done: float, total: float) -> None:
+        """Show that `done` of `total` of this part are finished."""
+        if part != self._part:
+            self._open.close()
+            self._part, self._bar = part, self._open.enter_context(Bar(part))
+        self._bar(done, total)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 SCHEMA_VERSION = 1
+PARTIAL = 7  # the exit status when the work was done in part: files left out, or stopped early
 
 # A name may hold what would break a line of columns; it is shown as in a string of a programming language.
 _BREAKS = str.maketrans({"\t": "\\t", "\n": "\\n", "\r": "\\r"})
