@@ -24,7 +24,7 @@ _NOT_ARCHITECTURE = {
 def of_weights(model: torch.nn.Module) -> str:
     """SHA-256 over all tensors, by name: type, shape and bytes.
 
-    Costs about 0.6 s per GB and core, so 0.6 s for a ViT-B on one core; the hashes run in parallel.
+    Costs about 0.9 s per GB on one core, so 0.5 s for the 605 MB of a ViT-B/32; the hashes run in parallel.
     """
     tensors = sorted(model.state_dict().items())
     with ThreadPoolExecutor() as pool:

@@ -17,7 +17,7 @@ TEXTS = [
     "",
     "three white herons in the rain " * 9,
     "суп 汤 🍲",
-    *(f"picture number {n} of the snow" for n in range(70)),
+    *(f"picture number {n} of the snow" for n in range(63)),
 ]
 
 
@@ -31,16 +31,18 @@ def direct(folder):
 
 def test_pictures_get_the_vectors_of_open_clip(encoder, direct, pictures):
     model, preprocess, _ = direct
+    some = [*range(6), *range(BATCH - 2, len(pictures))]
     with torch.no_grad():
-        expected = [model.encode_image(preprocess(image)[None], normalize=True)[0].numpy() for image in pictures]
-    np.testing.assert_allclose(encoder.encode_images(pictures), expected, atol=2e-6)
+        expected = [model.encode_image(preprocess(pictures[at])[None], normalize=True)[0].numpy() for at in some]
+    np.testing.assert_allclose(encoder.encode_images(pictures)[some], expected, atol=2e-6)
 
 
 def test_words_get_the_vectors_of_open_clip_which_does_not_trim_padding(encoder, direct):
     model, _, tokenizer = direct
+    some = [*range(6), *range(BATCH - 2, len(TEXTS))]
     with torch.no_grad():
-        expected = [model.encode_text(tokenizer([text]), normalize=True)[0].numpy() for text in TEXTS]
-    np.testing.assert_allclose(encoder.encode_texts(TEXTS), expected, atol=2e-6)
+        expected = [model.encode_text(tokenizer([TEXTS[at]]), normalize=True)[0].numpy() for at in some]
+    np.testing.assert_allclose(encoder.encode_texts(TEXTS)[some], expected, atol=2e-6)
 
 
 def test_padding_is_trimmed_exactly_where_nothing_looks_at_it(encoder, family):
