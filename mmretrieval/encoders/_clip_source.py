@@ -7,18 +7,16 @@ local-dir:FOLDER          the same files in a folder; so does a plain folder pat
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from mmretrieval import hub
+from mmretrieval.encoders._clip_folder import CONFIG, WEIGHTS, read_config, weights_in
 from mmretrieval.errors import InvalidData, NotFound, UsageError
 from mmretrieval.hub import Wish
 
-CONFIG = "open_clip_config.json"
-WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 TOKENIZER = "tokenizer_config.json"
 VOCABULARIES = (
     "tokenizer.json",
@@ -41,6 +39,7 @@ CURES = (
 class Source:
     """Everything needed to build one encoder without touching the network."""
 
+    name: str  # the same wherever one stands: a folder is named by its whole path
     shown: str  # the name in errors
     model: str  # what open_clip is asked for
     config: dict[str, Any]  # open_clip's model_cfg
@@ -98,7 +97,7 @@ def _from_tag(name: str, tag: str, shown: str) -> Source:
         weights = Path(tag).expanduser()
     else:
         raise UsageError(_unknown_tag(name, tag, tags))
-    return Source(shown, name, config, weights, _tokenizer_of(config, shown), _options(config, told))
+    return Source(f"{name}/{tag}", shown, name, config, weights, _tokenizer_of(config, shown), _options(config, told))
 
 
 def _with_safe_variant(file: str) -> tuple[str, ...]:
@@ -132,44 +131,19 @@ def _from_hub(repo: str, shown: str) -> Source:
     config_file = weights.parent / CONFIG
     if not config_file.is_file() and hub.fetch(repo, [CONFIG], wish) != config_file:
         raise InvalidData(f"{shown}: {repo} changed while it was downloaded: run the same command again")
-    config = _read_config(config_file)
-    return Source(shown, f"local-dir:{weights.parent}", config, weights, _tokenizer_of(config, shown))
+    config = read_config(config_file)
+    return Source(f"hf-hub:{repo}", shown, f"local-dir:{weights.parent}", config, weights, _tokenizer_of(config, shown))
 
 
 def _from_folder(folder: Path, shown: str) -> Source:
+    folder = folder.resolve()
     if not folder.is_dir():
         raise NotFound(f"{shown}: there is no folder {folder}")
-    config = _read_config(folder / CONFIG)
+    config = read_config(folder / CONFIG)
     tokenizer = str(folder) if config["text_cfg"].get("hf_tokenizer_name") else ""
     if tokenizer and not any((folder / file).is_file() for file in VOCABULARIES):
         raise InvalidData(f"{folder}: the tokenizer is missing, a file such as tokenizer.json: copy it there, too")
-    return Source(shown, f"local-dir:{folder}", config, _weights_in(folder), tokenizer)
-
-
-def _weights_in(folder: Path) -> Path:
-    """The file that open_clip will choose, for what we say about it."""
-    found = [path for ending in ("safetensors", "bin", "pth") for path in sorted(folder.glob(f"*.{ending}"))]
-    if not found:
-        raise InvalidData(f"{folder}: the weights are missing, a file such as {WEIGHTS[0]}: copy them there, too")
-    return next((path for name in WEIGHTS for path in found if path.name == name), found[0])
-
-
-def _read_config(path: Path) -> dict[str, Any]:
-    try:
-        told = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError as error:
-        raise InvalidData(f"{path.parent}: {CONFIG} is missing, so this folder is no open_clip model") from error
-    except (ValueError, OSError) as error:
-        raise InvalidData(f"{path}: cannot be read as JSON ({error}): fetch the model again") from error
-    config = told.get("model_cfg") if isinstance(told, dict) else None
-    if not isinstance(config, dict) or not all(
-        isinstance(config.get(part), kind)
-        for part, kind in (("text_cfg", dict), ("vision_cfg", dict), ("embed_dim", int))
-    ):
-        raise InvalidData(
-            f"{path}: it needs a model_cfg with embed_dim, vision_cfg and text_cfg: fetch the model again"
-        )
-    return config
+    return Source(f"local-dir:{folder}", shown, f"local-dir:{folder}", config, weights_in(folder), tokenizer)
 
 
 def _tokenizer_of(config: dict[str, Any], shown: str) -> str:
@@ -192,14 +166,7 @@ def _with_text_tower(source: Source) -> Source:
     if file is None:
         raise InvalidData(f"{source.shown}: {text['hf_model_name']} has no config.json for the text tower")
     local = {**text, "hf_model_name": str(file.parent), "hf_model_pretrained": False}
-    return Source(
-        source.shown,
-        source.model,
-        source.config,
-        source.weights,
-        source.tokenizer,
-        {**source.options, "text_cfg": local},
-    )
+    return replace(source, options={**source.options, "text_cfg": local})
 
 
 def _unknown_tag(name: str, tag: str, tags: list[str]) -> str:

@@ -13,7 +13,8 @@ import open_clip
 import torch
 from open_clip.transformer import TextTransformer
 
-from mmretrieval.encoders._clip_source import CONFIG, Source
+from mmretrieval.encoders._clip_folder import CONFIG
+from mmretrieval.encoders._clip_source import Source
 from mmretrieval.encoders._quiet import quiet
 from mmretrieval.errors import InvalidData, MissingPrerequisite, MMRetrievalError, UsageError
 

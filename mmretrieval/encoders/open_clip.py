@@ -40,8 +40,9 @@ class OpenClip(Encoder):
     ) -> None:
         """Loads the model, downloading it first where needed; `device` None takes the best there is.
 
-        `called` is the name it goes by if not `spec`. Raises UsageError for names nobody knows, MissingPrerequisite
-        when it must be downloaded and cannot be, NotFound for a missing folder, InvalidData for a broken one.
+        `called` is the name it goes by; else that is `spec`, with the whole path of a folder. Raises UsageError for
+        names nobody knows, MissingPrerequisite when it must be downloaded and cannot be, NotFound for a missing
+        folder, InvalidData for a broken one.
         """
         from mmretrieval.encoders._clip_source import resolve
         from mmretrieval.encoders._clip_towers import Towers, pick_device
@@ -52,9 +53,9 @@ class OpenClip(Encoder):
         if long_text not in ("truncate", "average"):
             raise UsageError(f"long texts cannot be treated by '{long_text}': use truncate or average")
         chosen = pick_device(device)
-        self.spec, self.knows = called or spec, knows
-        self.precision, self.long_text = precision, long_text
+        self.precision, self.long_text, self.knows = precision, long_text, knows
         self._source = resolve(spec)
+        self.spec = called or self._source.name
         self._words = Words(self._source)
         self._towers = Towers(self._source, chosen, precision)
         self._words.check(self._towers.vocabulary)

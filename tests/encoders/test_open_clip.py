@@ -84,6 +84,7 @@ def test_the_input_size_is_that_of_the_preprocessing(encoder, direct):
 
 def test_half_precision_stays_close_to_full(folder, encoder, pictures):
     half = OpenClip(f"local-dir:{folder}", device="cpu", precision="bf16")
+    assert half.fingerprint["precision"] == "bf16"
     for ours, full in (
         (half.encode_images(pictures[:9]), encoder.encode_images(pictures[:9])),
         (half.encode_texts(TEXTS[:9]), encoder.encode_texts(TEXTS[:9])),
@@ -115,9 +116,16 @@ def test_many_threads_get_the_same_vectors(encoder, pictures):
 
 def test_a_plain_folder_is_enough_of_a_name(folder, encoder):
     plain = open_encoder(str(folder), device="cpu")
-    assert plain.spec == str(folder)
+    assert plain.spec == encoder.spec == f"local-dir:{folder}"
     np.testing.assert_array_equal(plain.encode_texts(["a dog"]), encoder.encode_texts(["a dog"]))
     assert open_encoder(f"open_clip:{folder}", device="cpu").fingerprint == plain.fingerprint
+
+
+def test_a_folder_named_from_here_is_found_from_anywhere(folder, monkeypatch, tmp_path):
+    monkeypatch.chdir(folder.parent)
+    spec = open_encoder(f"local-dir:{folder.name}", device="cpu").spec
+    monkeypatch.chdir(tmp_path)
+    assert open_encoder(spec, device="cpu").spec == spec
 
 
 def test_half_a_character_is_refused(encoder):
