@@ -23,7 +23,9 @@ class Tile:
     right: bool
 
 
-def contact_sheet(title: str, tiles: Sequence[Tile], *, reference: Image.Image | None = None, columns: int = 5) -> Image.Image:
+def contact_sheet(
+    title: str, tiles: Sequence[Tile], *, reference: Image.Image | None = None, columns: int = 5
+) -> Image.Image:
     """Hits in reading order under the title; right ones in a green frame. A reference picture stands to the left."""
     left = 0 if reference is None else CELL + 3 * GAP
     width = left + columns * (CELL + GAP) + GAP

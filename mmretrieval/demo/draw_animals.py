@@ -72,7 +72,14 @@ def giraffe(pen: Pen, coat: Coat) -> None:
 def rabbit(pen: Pen, coat: Coat) -> None:
     for x, tilt in ((-0.4, -0.25), (-0.12, 0.2)):
         pen.oval(x, -0.62, 0.13, 0.42, coat.body, angle=tilt)
-        pen.oval(x, -0.6, 0.06, 0.3, mix(coat.light, (240, 150, 160), 0.5) if coat.dark != coat.body else coat.body, angle=tilt)
+        pen.oval(
+            x,
+            -0.6,
+            0.06,
+            0.3,
+            mix(coat.light, (240, 150, 160), 0.5) if coat.dark != coat.body else coat.body,
+            angle=tilt,
+        )
     pen.oval(0.26, 0.42, 0.58, 0.48, coat.body)
     pen.disc(-0.3, -0.02, 0.4, coat.body)
     pen.disc(0.82, 0.36, 0.2, coat.light)
@@ -189,7 +196,9 @@ def snail(pen: Pen, coat: Coat) -> None:
 def crab(pen: Pen, coat: Coat) -> None:
     for side in (-1.0, 1.0):
         for y, reach in ((0.42, 0.95), (0.6, 0.9), (0.76, 0.72)):
-            pen.line([(0.4 * side, y - 0.1), (reach * side, y - 0.02), ((reach + 0.03) * side, y + 0.16)], 0.09, coat.dark)
+            pen.line(
+                [(0.4 * side, y - 0.1), (reach * side, y - 0.02), ((reach + 0.03) * side, y + 0.16)], 0.09, coat.dark
+            )
         pen.line([(0.42 * side, 0.2), (0.72 * side, -0.12)], 0.15, coat.body)
         pen.disc(0.74 * side, -0.36, 0.28, coat.body)
         pen.polygon([(0.74 * side, -0.34), (0.56 * side, -0.76), (0.9 * side, -0.76)], coat.dark)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import cos, pi, sin
 from random import Random
 
@@ -33,7 +34,9 @@ def draw_food(pen: Pen, scene: FoodPlate, rng: Random) -> None:
     draw_table(pen, scene.table, rng)
     shift = 0.0 if not scene.side else (0.09 if scene.side == "left" else -0.09)
     if scene.side:
-        draw_cutlery(pen.at(-0.86 if scene.side == "left" else 0.86, 0.0, 0.82, rng.uniform(-0.06, 0.06)), scene.cutlery)
+        draw_cutlery(
+            pen.at(-0.86 if scene.side == "left" else 0.86, 0.0, 0.82, rng.uniform(-0.06, 0.06)), scene.cutlery
+        )
     plate = pen.at(shift, 0.0, 0.8)
     draw_plate(plate, scene.plate, PLATE_TINTS[scene.plate_colour])
     for serving in scene.servings:
@@ -55,7 +58,9 @@ def _outline(shape: str) -> list[tuple[float, float]]:
     for i in range(48):
         c, s = cos(2 * pi * i / 48), sin(2 * pi * i / 48)
         radius = (abs(c) ** power + abs(s) ** power) ** (-1 / power)
-        corners.append((radius * c * (0.9 if shape == "square" else 1.0), radius * s * flat * (0.9 if shape == "square" else 1.0)))
+        corners.append(
+            (radius * c * (0.9 if shape == "square" else 1.0), radius * s * flat * (0.9 if shape == "square" else 1.0))
+        )
     return corners
 
 
@@ -74,42 +79,55 @@ def draw_plate(pen: Pen, shape: str, tint: Colour) -> None:
 
 
 def draw_table(pen: Pen, table: str, rng: Random) -> None:
-    base: Colour
-    if table == "wood":
-        base = (166, 112, 66)
-        pen.box(-1.6, -1.6, 1.6, 1.6, base)
-        for i in range(8):
-            top = -1.6 + i * 0.4
-            pen.box(-1.6, top, 1.6, top + 0.385, shade(base, rng.uniform(0.86, 1.1)))
-            for _ in range(3):
-                x, y = rng.uniform(-1.4, 1.0), top + rng.uniform(0.06, 0.34)
-                pen.line([(x, y), (x + rng.uniform(0.3, 0.8), y + rng.uniform(-0.02, 0.02))], 0.016, shade(base, 0.74))
-    elif table == "marble":
-        base = (206, 208, 212)
-        pen.box(-1.6, -1.6, 1.6, 1.6, base)
-        for _ in range(9):
-            x, y = rng.uniform(-1.5, 1.2), rng.uniform(-1.5, 1.5)
-            vein = [(x + i * 0.2, y + i * 0.12 + rng.uniform(-0.09, 0.09)) for i in range(6)]
-            pen.line(vein, rng.uniform(0.015, 0.05), shade(base, rng.uniform(0.78, 0.92)))
-    elif table == "checked":
-        pen.box(-1.6, -1.6, 1.6, 1.6, (246, 240, 236))
-        for i in range(9):
-            edge = -1.6 + i * 0.38
-            pen.box(edge, -1.6, edge + 0.19, 1.6, (204, 44, 50, 130))
-            pen.box(-1.6, edge, 1.6, edge + 0.19, (204, 44, 50, 130))
-    elif table == "slate":
-        base = (62, 68, 76)
-        pen.box(-1.6, -1.6, 1.6, 1.6, base)
-        for _ in range(26):
-            x, y = rng.uniform(-1.5, 1.5), rng.uniform(-1.5, 1.5)
-            pen.oval(x, y, rng.uniform(0.05, 0.22), 0.02, shade(base, rng.uniform(0.8, 1.3)), rng.uniform(-0.3, 0.3))
-    else:
-        base = (226, 208, 176)
-        pen.box(-1.6, -1.6, 1.6, 1.6, base)
-        for i in range(27):
-            at = -1.6 + i * 0.12
-            pen.line([(at, -1.6), (at, 1.6)], 0.02, shade(base, 0.93))
-            pen.line([(-1.6, at), (1.6, at)], 0.02, shade(base, 0.95))
+    """The whole ground; each kind has a base colour and a pattern of its own."""
+    pen.box(-1.6, -1.6, 1.6, 1.6, TABLES[table][0])
+    TABLES[table][1](pen, TABLES[table][0], rng)
+
+
+def _wood(pen: Pen, base: Colour, rng: Random) -> None:
+    for i in range(8):
+        top = -1.6 + i * 0.4
+        pen.box(-1.6, top, 1.6, top + 0.385, shade(base, rng.uniform(0.86, 1.1)))
+        for _ in range(3):
+            x, y = rng.uniform(-1.4, 1.0), top + rng.uniform(0.06, 0.34)
+            end = (x + rng.uniform(0.3, 0.8), y + rng.uniform(-0.02, 0.02))
+            pen.line([(x, y), end], 0.016, shade(base, 0.74))
+
+
+def _marble(pen: Pen, base: Colour, rng: Random) -> None:
+    for _ in range(9):
+        x, y = rng.uniform(-1.5, 1.2), rng.uniform(-1.5, 1.5)
+        vein = [(x + i * 0.2, y + i * 0.12 + rng.uniform(-0.09, 0.09)) for i in range(6)]
+        pen.line(vein, rng.uniform(0.015, 0.05), shade(base, rng.uniform(0.78, 0.92)))
+
+
+def _checked(pen: Pen, base: Colour, rng: Random) -> None:
+    for i in range(9):
+        edge = -1.6 + i * 0.38
+        pen.box(edge, -1.6, edge + 0.19, 1.6, (204, 44, 50, 130))
+        pen.box(-1.6, edge, 1.6, edge + 0.19, (204, 44, 50, 130))
+
+
+def _slate(pen: Pen, base: Colour, rng: Random) -> None:
+    for _ in range(26):
+        x, y, length = rng.uniform(-1.5, 1.5), rng.uniform(-1.5, 1.5), rng.uniform(0.05, 0.22)
+        pen.oval(x, y, length, 0.02, shade(base, rng.uniform(0.8, 1.3)), rng.uniform(-0.3, 0.3))
+
+
+def _linen(pen: Pen, base: Colour, rng: Random) -> None:
+    for i in range(27):
+        at = -1.6 + i * 0.12
+        pen.line([(at, -1.6), (at, 1.6)], 0.02, shade(base, 0.93))
+        pen.line([(-1.6, at), (1.6, at)], 0.02, shade(base, 0.95))
+
+
+TABLES: dict[str, tuple[Colour, Callable[[Pen, Colour, Random], None]]] = {
+    "wood": ((166, 112, 66), _wood),
+    "marble": ((206, 208, 212), _marble),
+    "checked": ((246, 240, 236), _checked),
+    "slate": ((62, 68, 76), _slate),
+    "linen": ((226, 208, 176), _linen),
+}
 
 
 def draw_cutlery(pen: Pen, kind: str) -> None:

@@ -106,7 +106,16 @@ def fish(pen: Pen, rng: Random) -> None:
 
 
 def steak(pen: Pen, rng: Random) -> None:
-    shape = [(-0.95, 0.1), (-0.7, -0.62), (-0.05, -0.6), (0.5, -0.86), (0.96, -0.2), (0.66, 0.5), (0.0, 0.62), (-0.6, 0.78)]
+    shape = [
+        (-0.95, 0.1),
+        (-0.7, -0.62),
+        (-0.05, -0.6),
+        (0.5, -0.86),
+        (0.96, -0.2),
+        (0.66, 0.5),
+        (0.0, 0.62),
+        (-0.6, 0.78),
+    ]
     pen.polygon(shape, (242, 216, 188))
     pen.polygon([(x * 0.84, y * 0.82) for x, y in shape], (120, 54, 38))
     for x in (-0.42, 0.0, 0.42):
@@ -175,7 +184,8 @@ def avocado(pen: Pen, rng: Random) -> None:
 
 
 def strawberry(pen: Pen, rng: Random) -> None:
-    pen.polygon([(-0.76, -0.42), (-0.4, -0.62), (0.4, -0.62), (0.76, -0.42), (0.6, 0.2), (0.0, 0.98), (-0.6, 0.2)], (218, 24, 62))
+    half = [(0.4, -0.62), (0.76, -0.42), (0.6, 0.2), (0.0, 0.98)]
+    pen.polygon([*half, *[(-x, y) for x, y in reversed(half)]], (218, 24, 62))
     for x, y in ((-0.4, -0.2), (0.0, -0.26), (0.4, -0.2), (-0.22, 0.16), (0.22, 0.16), (0.0, 0.52)):
         pen.oval(x, y, 0.06, 0.09, (255, 216, 120))
     pen.polygon([(0.0, -0.4), (-0.7, -0.72), (-0.24, -0.66), (0.0, -0.98), (0.24, -0.66), (0.7, -0.72)], (60, 150, 50))
@@ -220,7 +230,14 @@ DRAWINGS: dict[str, Drawing] = {
 }  # fmt: skip
 
 # how far a drawing may be turned, in radians either way: things with an up and down turn little
-TURN: dict[str, float] = {"broccoli": 0.5, "mushroom": 0.5, "pepper": 0.5, "avocado": 0.6, "strawberry": 0.5, "bread": 0.5}
+TURN: dict[str, float] = {
+    "broccoli": 0.5,
+    "mushroom": 0.5,
+    "pepper": 0.5,
+    "avocado": 0.6,
+    "strawberry": 0.5,
+    "bread": 0.5,
+}
 SHADOW: Colour = (0, 0, 0, 70)
 
 

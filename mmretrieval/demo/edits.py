@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from random import Random
 
@@ -29,8 +29,8 @@ from mmretrieval.demo.wording import article, counted
 Edit = tuple[Scene, str]
 
 
-def _other(values: object, current: str, rng: Random) -> str:
-    return rng.choice([value for value in tuple(values) if value != current])  # type: ignore[call-overload, no-any-return]
+def _other(values: Iterable[str], current: str, rng: Random) -> str:
+    return rng.choice([value for value in values if value != current])
 
 
 def _name(forms: tuple[tuple[str, str], ...], count: str) -> str:
@@ -114,7 +114,9 @@ def _change_cutlery(scene: FoodPlate, rng: Random) -> Edit:
         return replace(scene, cutlery="none", side=""), rng.choice(("no cutlery", "take the cutlery away"))
     noun = cutlery if cutlery == "chopsticks" else article(cutlery)
     if scene.side:
-        return replace(scene, cutlery=cutlery), rng.choice((f"with {noun} instead", f"{noun} instead of the {scene.cutlery}"))
+        return replace(scene, cutlery=cutlery), rng.choice(
+            (f"with {noun} instead", f"{noun} instead of the {scene.cutlery}")
+        )
     side = rng.choice(("left", "right"))
     return replace(scene, cutlery=cutlery, side=side), f"add {noun} on the {side}"
 

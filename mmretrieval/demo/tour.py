@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mmretrieval.collection import Collection
 from mmretrieval.demo.contact_sheet import Tile, contact_sheet
@@ -14,6 +15,9 @@ from mmretrieval.evaluation.queries import QueryRow, read_queries
 from mmretrieval.evaluation.runs import Qrels, read_qrels
 from mmretrieval.searcher import Searcher, index
 from mmretrieval.types import Hit, Query, Ranking
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 SEED, IMAGES = 2026, 500
 FOLDER = Path("demo")
@@ -93,7 +97,8 @@ def table(stop: Stop, ranking: Ranking, collection: Collection) -> list[str]:
     return rows
 
 
-def draw_sheet(collection: Collection, stop: Stop, ranking: Ranking) -> object:
+def draw_sheet(collection: Collection, stop: Stop, ranking: Ranking) -> Image:
+    """The hits of a stop with their pictures."""
     tiles = [
         Tile(collection.open_image(hit.id), f"{rank}  {_score(hit)}  {hit.id}", hit.id in stop.right)
         for rank, hit in enumerate(ranking.hits, start=1)

@@ -31,6 +31,7 @@ _OPENINGS = ("", "", "", "", "a picture of ", "a photo of ", "a drawing of ", "s
 
 
 def article(noun: str) -> str:
+    """The noun with "a" or "an" before it."""
     return f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"
 
 
@@ -79,6 +80,7 @@ def plate_phrase(scene: FoodPlate, facts: frozenset[str], rng: Random) -> str:
 
 
 def cutlery_phrase(scene: FoodPlate, facts: frozenset[str], rng: Random) -> str:
+    """Such as "a fork beside it on the left"; empty when it is not to be said."""
     if f"cutlery={scene.cutlery}" not in facts:
         return ""
     if scene.cutlery == "none":
@@ -87,7 +89,11 @@ def cutlery_phrase(scene: FoodPlate, facts: frozenset[str], rng: Random) -> str:
     noun = noun if noun == "chopsticks" else article(noun)
     if f"cutlery.side={scene.side}" not in facts:
         return f"with {noun}"
-    return f"{noun} lying to the {scene.side} of the plate" if rng.random() < 0.5 else f"{noun} beside it on the {scene.side}"
+    return (
+        f"{noun} lying to the {scene.side} of the plate"
+        if rng.random() < 0.5
+        else f"{noun} beside it on the {scene.side}"
+    )
 
 
 def _food_text(scene: FoodPlate, facts: frozenset[str], rng: Random) -> str:
@@ -127,7 +133,7 @@ def tail_pieces(pieces: Sequence[str], rng: Random) -> list[str]:
 
 
 def enumerate_phrases(phrases: Sequence[str]) -> str:
-    """"a", "a and b", "a, b and c"."""
+    """Joined as in: a, b and c."""
     if len(phrases) < 2:
         return "".join(phrases)
     return f"{', '.join(phrases[:-1])} and {phrases[-1]}"

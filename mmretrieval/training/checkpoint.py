@@ -8,12 +8,13 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
-from typing import Any
-
-import torch
-from torch import nn
+from typing import TYPE_CHECKING, Any
 
 from mmretrieval.errors import InvalidData
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
 
 
 def save(folder: Path, module: nn.Module, optimizer: torch.optim.Optimizer, facts: dict[str, Any]) -> None:
@@ -23,7 +24,9 @@ def save(folder: Path, module: nn.Module, optimizer: torch.optim.Optimizer, fact
     fresh, old = folder.with_name(folder.name + ".new"), folder.with_name(folder.name + ".old")
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
-    save_file({name: tensor.contiguous() for name, tensor in module.state_dict().items()}, str(fresh / "module.safetensors"))
+    save_file(
+        {name: tensor.contiguous() for name, tensor in module.state_dict().items()}, str(fresh / "module.safetensors")
+    )
     moments = {
         f"{number}.{key}": value.contiguous()
         for number, state in optimizer.state_dict()["state"].items()
@@ -53,5 +56,7 @@ def load(folder: Path, module: nn.Module, optimizer: torch.optim.Optimizer) -> d
         optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
         facts: dict[str, Any] = json.loads((source / "state.json").read_text())
     except (OSError, RuntimeError, ValueError) as error:
-        raise InvalidData(f"the checkpoint in {folder} cannot be used ({error}); start again without --resume") from error
+        raise InvalidData(
+            f"the checkpoint in {folder} cannot be used ({error}); start again without --resume"
+        ) from error
     return facts

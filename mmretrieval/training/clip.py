@@ -58,6 +58,18 @@ class TrainingReport:
 Report = Callable[[TrainingProgress], None]
 
 
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What all processes of one training must agree on."""
+
+    out: Path
+    seconds: float
+    resume: bool
+    seed: str
+    pairs: int
+    device: str
+
+
 def train(
     out: Path,
     minutes: float,
@@ -77,77 +89,78 @@ def train(
     """
     if minutes <= 0:
         raise UsageError(f"--minutes {minutes}: give a positive number of minutes")
-    saved = out / "training" / "checkpoint"
+    saved = _checkpoint(out)
     if resume and not saved.exists() and not saved.with_name("checkpoint.old").exists():
         raise UsageError(f"{out} holds no checkpoint to resume; leave --resume out")
     saved.parent.mkdir(parents=True, exist_ok=True)
     report: Report = progress or (lambda _: None)
     cores = os.cpu_count() or 1
-    for drawn in pool.fill(out / "training" / "pool.u8", seed, pairs, clip_folder.IMAGE_SIZE, workers=cores):
+    for drawn in pool.fill(_pool(out), seed, pairs, clip_folder.IMAGE_SIZE, workers=cores):
         report(TrainingProgress("draw", drawn, pairs, 0.0, 0))
     clip_folder.write_config(out)
     if not resume or not (out / "tokenizer.json").exists():
         clip_folder.write_tokenizer(out, seed)
     target = device or ("cuda" if torch.cuda.is_available() else "cpu")
     number = workers or (cores if target == "cpu" else 1)
-    settings = (out, minutes * 60.0, resume, seed, pairs, target)
-    with parallel.group(number, saved.with_name("meeting"), _member, *settings):
-        return _run(0, *settings, report, stop or (lambda: False))
+    settings = Settings(out, minutes * 60.0, resume, seed, pairs, target)
+    with parallel.group(number, saved.with_name("meeting"), _member, settings):
+        return _run(0, settings, report, stop or (lambda: False))
 
 
-def _member(rank: int, *settings: Any) -> None:
+def _member(rank: int, settings: Settings) -> None:
     """One more process of a parallel training."""
-    _run(rank, *settings, lambda _: None, lambda: False)
+    _run(rank, settings, lambda _: None, lambda: False)
 
 
-def _run(
-    rank: int,
-    out: Path,
-    seconds: float,
-    resume: bool,
-    seed: str,
-    pairs: int,
-    device: str,
-    report: Report,
-    stop: Callable[[], bool],
-) -> TrainingReport:
+def _run(rank: int, of: Settings, report: Report, stop: Callable[[], bool]) -> TrainingReport:
     """Steps until the time is up or `stop` says so, with a checkpoint every minute by rank 0."""
-    import open_clip
-
-    torch.set_num_threads(1 if device == "cpu" else torch.get_num_threads())
-    torch.manual_seed(int.from_bytes(seed.encode()[:6], "little"))
-    learner = Learner().to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+    torch.set_num_threads(1 if of.device == "cpu" else torch.get_num_threads())
+    torch.manual_seed(int.from_bytes(of.seed.encode()[:6], "little"))
+    learner = Learner().to(of.device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     optimizer = torch.optim.AdamW(learner.parameters(), lr=1e-3, weight_decay=0.02, betas=(0.9, 0.98))
     facts: dict[str, Any] = {"seconds": 0.0, "steps": 0, "pictures": 0}
-    saved = out / "training" / "checkpoint"
-    if resume:
-        facts = checkpoint.load(saved, learner, optimizer)
+    if of.resume:
+        facts = checkpoint.load(_checkpoint(of.out), learner, optimizer)
     parallel.start_alike(learner)
-    pixels = pool.pixels(out / "training" / "pool.u8", clip_folder.IMAGE_SIZE)[: 2 * pairs]
-    batches = Batches(pixels, seed, open_clip.get_tokenizer(f"local-dir:{out}"), torch.device(device), rank)
+    batches = _batches(of, rank)
     before, began, last_save = facts["seconds"], time.monotonic(), time.monotonic()
     while True:
         facts["seconds"], ended = parallel.agree([before + time.monotonic() - began, float(stop())])
-        if facts["seconds"] >= seconds or ended:
+        if facts["seconds"] >= of.seconds or ended:
             break
-        stage, rate = _stage(facts["seconds"] / seconds, facts)
+        stage, rate = _stage(facts["seconds"] / of.seconds, facts)
         for settings in optimizer.param_groups:
             settings["lr"] = rate
         loss = _step(learner, optimizer, batches, stage, facts["steps"])
         facts["steps"] += 1
         facts["pictures"] += 2 * PAIRS_PER_BATCH[stage] * parallel.size()
-        report(TrainingProgress(stage, facts["seconds"], seconds, loss, facts["steps"]))
+        report(TrainingProgress(stage, facts["seconds"], of.seconds, loss, facts["steps"]))
         if rank == 0 and time.monotonic() - last_save > SAVE_SECONDS:
-            _save(out, learner, optimizer, facts)
+            _save(of.out, learner, optimizer, facts)
             last_save = time.monotonic()
     if rank == 0:
-        _save(out, learner, optimizer, facts)
-    return TrainingReport(out, facts["seconds"], facts["steps"], facts["pictures"], not ended)
+        _save(of.out, learner, optimizer, facts)
+    return TrainingReport(of.out, facts["seconds"], facts["steps"], facts["pictures"], not ended)
+
+
+def _batches(of: Settings, rank: int) -> Batches:
+    import open_clip
+
+    pixels = pool.pixels(_pool(of.out), clip_folder.IMAGE_SIZE)[: 2 * of.pairs]
+    return Batches(pixels, of.seed, open_clip.get_tokenizer(f"local-dir:{of.out}"), torch.device(of.device), rank)
+
+
+def _checkpoint(out: Path) -> Path:
+    return out / "training" / "checkpoint"
+
+
+def _pool(out: Path) -> Path:
+    return out / "training" / "pool.u8"
 
 
 def _save(out: Path, learner: Learner, optimizer: torch.optim.Optimizer, facts: dict[str, Any]) -> None:
     """The checkpoint, and the model as it is now in its shipping format."""
-    checkpoint.save(out / "training" / "checkpoint", learner, optimizer, facts)
+    checkpoint.save(_checkpoint(out), learner, optimizer, facts)
     clip_folder.write_weights(out, {name: value.cpu() for name, value in learner.clip.state_dict().items()})
 
 

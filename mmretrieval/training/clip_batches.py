@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor
 
 from mmretrieval.demo.scenes import Scene
 from mmretrieval.demo.wording import choose_facts, describe
-from mmretrieval.training import clip_folder, pool, slots
+from mmretrieval.training import pool, slots
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 PAIRS_PER_BATCH = {"warm": 24, "contrast": 96}
 SHARES = (0.15, 0.4, 0.6, 0.8, 0.8, 1.0)  # of the facts that a training text mentions
@@ -21,7 +23,7 @@ SHIFT = 3  # pixels a training picture is moved at most
 
 
 class Batches:
-    """Numbered batches: batch i is a function of the seed and i, so that a resumed training goes on as it would have."""
+    """Batch i is a function of the seed and i, so that a resumed training goes on as it would have."""
 
     def __init__(self, pixels: NDArray[np.uint8], seed: str, tokenizer: Any, device: torch.device, rank: int) -> None:
         """Every `rank` of a parallel training draws batches of its own."""
@@ -53,4 +55,8 @@ class Batches:
         mentioned = slots.fact_rows(facts)
         allowed = ~slots.contains(slots.fact_rows(self.scenes[row].facts for row in rows), mentioned)
         np.fill_diagonal(allowed, True)
-        return ids.to(self.device), torch.from_numpy(mentioned).to(self.device), torch.from_numpy(allowed).to(self.device)
+        return (
+            ids.to(self.device),
+            torch.from_numpy(mentioned).to(self.device),
+            torch.from_numpy(allowed).to(self.device),
+        )

@@ -98,6 +98,7 @@ def write_tokenizer(folder: Path, seed: str) -> None:
 
 
 def write_config(folder: Path) -> None:
+    """Architecture and preprocessing, as open_clip reads them."""
     config = {"model_cfg": MODEL_CONFIG, "preprocess_cfg": PREPROCESSING}
     (folder / "open_clip_config.json").write_text(json.dumps(config, indent=1) + "\n")
 

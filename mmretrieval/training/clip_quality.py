@@ -1,4 +1,4 @@
-"""How good a demo CLIP is, on scenes of a seed it never saw, drawn at full size and taken through its own preprocessing."""
+"""How good a demo CLIP is on scenes of a seed it never saw, drawn at full size and prepared as the model says."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor
 
 from mmretrieval.demo.edits import edit
@@ -21,6 +20,9 @@ from mmretrieval.demo.scenes import Scene
 from mmretrieval.demo.wording import choose_facts, describe
 from mmretrieval.demo.write import MENTIONED, SIZE
 from mmretrieval.training import slots
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 BATCH = 50
 PROBE_STEPS = 300

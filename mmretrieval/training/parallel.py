@@ -40,6 +40,7 @@ def group(workers: int, meeting: Path, member: Callable[..., None], *arguments: 
 
 
 def join(rank: int, workers: int, meeting: str) -> None:
+    """Waits until all `workers` have met over the file `meeting`."""
     # the members are processes of one machine; without this they look for each other under its outside name
     os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
     dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=workers)
@@ -82,6 +83,9 @@ def average_gradients(module: nn.Module) -> None:
     flat = torch.cat([(torch.zeros_like(p) if p.grad is None else p.grad).reshape(-1) for p in parameters])
     dist.all_reduce(flat)
     flat /= dist.get_world_size()
-    for parameter, part in zip(parameters, flat.split([p.numel() for p in parameters]), strict=True):
+    start = 0
+    for parameter in parameters:
+        part = flat[start : start + parameter.numel()]
+        start += parameter.numel()
         if parameter.grad is not None:
             parameter.grad.copy_(part.view_as(parameter))

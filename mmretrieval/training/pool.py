@@ -11,14 +11,17 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 from random import Random
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mmretrieval.demo.edits import edit
 from mmretrieval.demo.render import render
 from mmretrieval.demo.sample import scene
 from mmretrieval.demo.scenes import Scene
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 CHUNK = 500  # pairs drawn at a time: a killed run loses at most these
 # drawn at several sizes and scaled down, since users' pictures come in any size

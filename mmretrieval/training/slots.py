@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mmretrieval.demo.scenes import FoodPlate, Scene
 from mmretrieval.demo.vocabulary import (
@@ -24,6 +24,9 @@ from mmretrieval.demo.vocabulary import (
     TABLES,
     WEATHERS,
 )
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 ABSENT = -1  # a slot that the scene does not have; its loss and its accuracy leave it out
 NOTHING = "nothing"  # an empty place is something to see, unlike an absent slot
