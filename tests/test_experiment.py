@@ -50,11 +50,13 @@ def test_words_a_reference_and_both_are_read(tmp_path):
         "",
         {"qid": "q2", "reference": "img7", "text": "but with rice"},
         {"qid": 3, "reference": 12},
+        {"qid": "dining table", "text": "a dining table"},
     )
     assert read_queries(file) == [
         QueryRow(Query("q1", "a bowl\u2028of soup"), "caption"),
         QueryRow(Query("q2", "but with rice", image_id="img7", exclude=frozenset({"img7"}))),
         QueryRow(Query("3", image_id="12", exclude=frozenset({"12"}))),
+        QueryRow(Query("dining table", "a dining table")),
     ]
 
 
@@ -64,7 +66,8 @@ def test_words_a_reference_and_both_are_read(tmp_path):
         ("{", "line 2: no JSON object"),
         ("[1]", "line 2: a JSON object was expected, and list stands there"),
         ({"text": "a"}, "line 2: the qid '' is empty"),
-        ({"qid": "a b", "text": "a"}, "line 2: the qid 'a b' is empty or holds blanks"),
+        ({"qid": " a", "text": "a"}, "line 2: the qid ' a' is empty, or holds tabs or blanks at its ends"),
+        ({"qid": "a\tb", "text": "a"}, "is empty, or holds tabs or blanks at its ends"),
         ({"qid": "q", "text": "  "}, "line 2: query 'q' has neither a text nor a reference"),
         ({"qid": "q", "text": ["a"]}, r'line 2: text is \["a"\], and it should be a text'),
         ({"qid": "q0", "text": "again"}, "holds the query 'q0' twice"),

@@ -8,11 +8,25 @@ from hypothesis import strategies as st
 
 from mmretrieval.errors import InvalidData, NotFound
 from mmretrieval.evaluation.measures import parse_measure
-from mmretrieval.evaluation.runs import read_qrels, read_run, write_qrels, write_run
+from mmretrieval.evaluation.runs import read_qrels, read_run, without_blanks, write_qrels, write_run
 
 ID = st.text(st.characters(exclude_categories=["Cs", "Cc", "Z"]), min_size=1, max_size=8).filter(
     lambda text: len(text.split()) == 1 and text == text.strip() and not text.startswith("\ufeff")
 )
+
+
+def test_between_tabs_a_query_id_may_hold_blanks(tmp_path):
+    (tmp_path / "qrels.tsv").write_text("object:dining table\t0\ta\t1\nq2 0 b 1\n")
+    assert read_qrels(tmp_path / "qrels.tsv") == {"object:dining table": {"a": 1}, "q2": {"b": 1}}
+
+
+def test_for_a_run_blanks_in_query_ids_become_underscores():
+    assert without_blanks({"dining table": ["a"], "q2": ["b"]}) == (
+        {"dining_table": ["a"], "q2": ["b"]},
+        ["dining table"],
+    )
+    with pytest.raises(InvalidData, match="differ in blanks alone"):
+        without_blanks({"a b": [], "a_b": []})
 
 
 @pytest.mark.parametrize("separator", ["\t", " ", "  \t "], ids=["tab", "blank", "mixed"])
@@ -33,6 +47,7 @@ def test_a_byte_order_mark_is_no_part_of_the_first_query(tmp_path):
     ("text", "message"),
     [
         ("q1 0 a 1\nq1 a 1\n", r"line 2: 3 columns where `qid 0 docid grade` has 4"),
+        ("q1\t0\t\t1\n", "line 1: 3 columns"),
         ("q1 0 a high\n", "line 1: the grade 'high' is no whole number"),
         ("q1 0 a 1.5\n", "line 1: the grade '1.5' is no whole number"),
         ("q1 0 a 1\nq1 0 a 2\n", "line 2: image 'a' is judged 1 and 2 for query 'q1'"),

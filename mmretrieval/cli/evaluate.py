@@ -39,15 +39,19 @@ def evaluate(
     from mmretrieval.evaluation.experiment import evaluate as measure
     from mmretrieval.evaluation.measures import parse_measures
     from mmretrieval.evaluation.queries import read_queries
-    from mmretrieval.evaluation.runs import read_qrels, write_run
+    from mmretrieval.evaluation.runs import read_qrels, without_blanks, write_run
     from mmretrieval.searcher import Searcher
 
     wanted, rows, judgements = parse_measures(measures), read_queries(queries), read_qrels(qrels)
     with Searcher.open(index, encoder=encoder, index_kind=index_kind, device=device) as searcher, Bar("queries") as bar:
         result = measure(searcher, rows, judgements, wanted, progress=bar)
+    warnings = list(result.warnings)
     if run is not None:
-        write_run(run, result.run)
-    return Report(fields=result.to_dict(), lines=_lines(result), warnings=result.warnings)
+        rankings, changed = without_blanks(result.run)
+        write_run(run, rankings)
+        if changed:
+            warnings.append(f"{run}: blanks in query ids are written as _, as in '{changed[0]}': {len(changed)} ids")
+    return Report(fields=result.to_dict(), lines=_lines(result), warnings=warnings)
 
 
 def _lines(result: Evaluation) -> list[str]:

@@ -16,7 +16,7 @@ class Bar:
 
     def __init__(self, what: str) -> None:
         self._what = what
-        self._began = self._said = time.monotonic()
+        self._began = self._said = 0.0  # of the first call, so that loading a model is no part of the estimate
         self._rich: Any = None
         self._task: Any = None
 
@@ -33,6 +33,8 @@ class Bar:
         """Show that `done` of `total` are finished; a total of 0 is not known yet, and nothing is shown."""
         if not total:
             return
+        if not self._began:
+            self._began = self._said = time.monotonic()
         if sys.stderr.isatty():
             self._draw(done, total)
         else:

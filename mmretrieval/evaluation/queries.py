@@ -51,8 +51,8 @@ def _row(line: str, place: str) -> QueryRow:
         raise InvalidData(f"{place}: a JSON object was expected, and {type(fields).__name__} stands there")
     qid, text = _string(fields, "qid", place), _string(fields, "text", place)
     reference = _string(fields, "reference", place)
-    if len(qid.split()) != 1 or qid != qid.strip():
-        raise InvalidData(f"{place}: the qid '{qid}' is empty or holds blanks, so it cannot stand in a TREC file")
+    if not qid.strip() or qid != qid.strip() or any(character in qid for character in "\t\n\r"):
+        raise InvalidData(f"{place}: the qid {qid!r} is empty, or holds tabs or blanks at its ends")
     if not text.strip() and not reference:
         raise InvalidData(f"{place}: query '{qid}' has neither a text nor a reference")
     exclude = frozenset({reference} if reference else ())

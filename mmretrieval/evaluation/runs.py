@@ -1,6 +1,7 @@
 """TREC files: qrels (graded judgements) and runs (rankings of many queries), read and written.
 
-Columns are parted by tabs or blanks, so neither query ids nor image ids may hold any. An error names file and line.
+Columns are parted by tabs or by blanks; where tabs make the right number of columns, a query id may hold blanks. An
+error names file and line.
 """
 
 from __future__ import annotations
@@ -48,13 +49,28 @@ def read_run(path: Path) -> Run:
 
 
 def write_run(path: Path, run: Mapping[str, Sequence[str]], tag: str = "mmretrieval") -> None:
-    """Six columns parted by blanks; the score is 1/rank, since trec_eval sorts by it and breaks ties its own way."""
+    """Six columns parted by blanks; the score is 1/rank, since trec_eval sorts by it and breaks ties its own way.
+
+    Raises InvalidData for an id that holds blanks; `without_blanks` makes query ids fit.
+    """
     rows = [
         (qid, "Q0", docid, str(rank), f"{1 / rank:.9g}", tag)
         for qid, ids in run.items()
         for rank, docid in enumerate(ids, start=1)
     ]
     _write(path, rows, " ")
+
+
+def without_blanks(run: Mapping[str, Sequence[str]]) -> tuple[dict[str, Sequence[str]], list[str]]:
+    """The run with `_` for each blank in its query ids, and those ids that were changed by it.
+
+    Raises InvalidData when two ids become one.
+    """
+    changed = [qid for qid in run if len(qid.split()) != 1]
+    renamed = {"_".join(qid.split()): ids for qid, ids in run.items()}
+    if len(renamed) != len(run):
+        raise InvalidData(f"two query ids differ in blanks alone, as '{changed[0]}' does: a TREC run cannot hold both")
+    return renamed, changed
 
 
 def _columns(path: Path, count: int, shape: str) -> Iterator[tuple[int, list[str]]]:
@@ -66,7 +82,9 @@ def _columns(path: Path, count: int, shape: str) -> Iterator[tuple[int, list[str
     except UnicodeDecodeError as error:
         raise InvalidData(f"{path} is not UTF-8 text: {error.reason} at byte {error.start}") from error
     for number, line in enumerate(lines, start=1):
-        columns = line.split()
+        columns = [column.strip() for column in line.split("\t")]
+        if len(columns) != count or not all(columns):
+            columns = line.split()
         if columns and len(columns) != count:
             raise InvalidData(f"{path}, line {number}: {len(columns)} columns where `{shape}` has {count}")
         if columns:
