@@ -92,8 +92,8 @@ def lemon(pen: Pen, rng: Random) -> None:
     pen.disc(0, 0, 0.82, (255, 250, 212))
     for i in range(8):
         a, b = 2 * pi * i / 8 + 0.07, 2 * pi * (i + 1) / 8 - 0.07
-        pen.polygon([(0.08 * cos((a + b) / 2), 0.08 * sin((a + b) / 2)), (0.74 * cos(a), 0.74 * sin(a)),
-                     (0.76 * cos((a + b) / 2), 0.76 * sin((a + b) / 2)), (0.74 * cos(b), 0.74 * sin(b))], (252, 224, 56))  # fmt: skip
+        reach = ((0.08, (a + b) / 2), (0.74, a), (0.76, (a + b) / 2), (0.74, b))
+        pen.polygon([(r * cos(t), r * sin(t)) for r, t in reach], (252, 224, 56))
 
 
 def fish(pen: Pen, rng: Random) -> None:

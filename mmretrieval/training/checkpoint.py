@@ -43,6 +43,7 @@ def save(folder: Path, module: nn.Module, optimizer: torch.optim.Optimizer, fact
 
 def load(folder: Path, module: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
     """Fills module and optimizer in place and returns the facts that `save` was given."""
+    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     old = folder.with_name(folder.name + ".old")
@@ -55,7 +56,7 @@ def load(folder: Path, module: nn.Module, optimizer: torch.optim.Optimizer) -> d
             state.setdefault(int(number), {})[key] = value
         optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
         facts: dict[str, Any] = json.loads((source / "state.json").read_text())
-    except (OSError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError, SafetensorError) as error:
         raise InvalidData(
             f"the checkpoint in {folder} cannot be used ({error}); start again without --resume"
         ) from error
