@@ -85,12 +85,8 @@ def test_every_module_has_a_level():
 
 def test_modules_import_only_from_their_own_level_or_lower_ones():
     known = own_modules()
-    wrong = []
-    for name, file in known.items():
-        for target in imports(file) & known.keys():
-            if level(target) > level(name):
-                wrong.append(f"{name} imports {target}")
-    assert wrong == []
+    pairs = [(name, target) for name, file in known.items() for target in imports(file) & known.keys()]
+    assert [pair for pair in pairs if level(pair[1]) > level(pair[0])] == []
 
 
 def test_methods_never_import_each_other():
@@ -131,7 +127,7 @@ def test_apps_use_the_package_from_above_only():
     for file in sources(APPS):
         for target in imports(file):
             if target.startswith("mmretrieval."):
-                allowed = level(target) >= 3 or room(target) in ("errors", "types", "registry")
+                allowed = level(target) >= 3 or room(target) in ("errors", "types", "registry", "images")
                 assert allowed, f"{file.name}: {target}"
 
 
