@@ -240,6 +240,22 @@ def test_eval_prints_measures_for_all_and_for_each_type(judged):
     assert "queries without a relevant image in the qrels are left out: 1 (t3)" in done.stderr
 
 
+def test_a_drawn_world_is_indexed_and_measured_from_its_own_files(tmp_path, tiny_clip_dir):
+    world = told("world", "world", "--seed", 5, "--images", 30, cwd=tmp_path)
+    assert (world["command"], world["images"]) == ("world", 30)
+    report = told("index", "world", "--index", "idx", "--encoder", tiny_clip_dir, cwd=tmp_path)
+    assert (report["status"], report["indexed"]) == ("ok", 30)
+    for prefix in ("", "composed_"):
+        files = ["--queries", f"world/{prefix}queries.jsonl", "--qrels", f"world/{prefix}qrels.tsv"]
+        result = told("eval", "--index", "idx", *files, "--run", "run.trec", "--measures", "R@30", cwd=tmp_path)
+        rows = [json.loads(line) for line in (tmp_path / "world" / f"{prefix}queries.jsonl").read_text().splitlines()]
+        assert (result["measures"], result["queries"]) == ({"R@30": 1.0}, len(rows))
+        run = read_run(tmp_path / "run.trec")
+        for query in rows:
+            assert len(run[query["qid"]]) == (29 if "reference" in query else 30)
+            assert query.get("reference") not in run[query["qid"]]
+
+
 def test_both_indexes_give_the_same_answers(place):
     reports = [
         told("search", "a red square", "--index", place / "idx", "--index-kind", kind) for kind in ("exact", "faiss")

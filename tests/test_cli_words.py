@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import typer
@@ -247,6 +248,17 @@ def test_a_reader_that_stops_early_causes_no_complaint():
         f"{sys.executable} -m mmretrieval list | head -n 0", shell=True, capture_output=True, text=True, timeout=120
     )
     assert (done.stdout, done.stderr) == ("", "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, which takes nothing, as on Linux")
+@pytest.mark.parametrize("form", [[], ["--json"]], ids=["lines", "json"])
+def test_a_full_disk_behind_stdout_is_told_and_exits_6(form):
+    with Path("/dev/full").open("w") as full:
+        words = [sys.executable, "-m", "mmretrieval", "list", *form]
+        done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, timeout=120)
+    assert done.returncode == 6
+    assert done.stderr.startswith("error: the result could not be written: the disk is full")
+    assert done.stderr.count("\n") == 1
 
 
 def test_what_a_library_prints_does_not_reach_stdout():

@@ -31,10 +31,17 @@ def run(arguments: list[str]) -> int:
             traceback.print_exc(file=sys.stderr)
         message, exit_code = explain(error)
         report = Report(status="error", errors=[message], exit_code=exit_code)
-    if report is not None:
+    return 0 if report is None else _tell(report, arguments)
+
+
+def _tell(report: Report, arguments: list[str]) -> int:
+    try:
         show(report, _command(arguments), as_json="--json" in _options(arguments))
-        return report.exit_code
-    return 0
+    except OSError as error:  # the result could not be handed over, as when stdout goes to a full disk
+        message, exit_code = explain(error)
+        sys.stderr.write(f"error: the result could not be written: {message}\n")
+        return exit_code
+    return report.exit_code
 
 
 def _carry_out(arguments: list[str]) -> Report | None:

@@ -34,7 +34,7 @@ def row(*cells: object) -> str:
 
 
 def show(report: Report, command: str, *, as_json: bool) -> None:
-    """Print a report. A reader that has seen enough and closed the pipe is no error."""
+    """Print a report. A reader that has seen enough and closed the pipe is no error; a full disk is an OSError."""
     if not as_json:
         for warning in report.warnings:
             sys.stderr.write(f"warning: {warning}\n")
@@ -45,8 +45,15 @@ def show(report: Report, command: str, *, as_json: bool) -> None:
             sys.stdout.write(f"{line}\n")
         sys.stdout.flush()
     except BrokenPipeError:
-        # Python flushes stdout once more when it ends, and would complain; give it something that takes all.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _abandon_stdout()
+    except OSError:
+        _abandon_stdout()
+        raise
+
+
+def _abandon_stdout() -> None:
+    """Python flushes stdout once more when it ends, and would complain; give it something that takes all."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _as_json(report: Report, command: str) -> str:
