@@ -114,4 +114,5 @@ def write_weights(folder: Path, state: dict[str, torch.Tensor]) -> None:
     }
     partial = folder / "open_clip_model.safetensors.partial"
     save_file(kept, str(partial), metadata={"format": "pt"})
+    partial.chmod(0o644)  # safetensors makes it readable for its owner alone
     partial.replace(folder / "open_clip_model.safetensors")
