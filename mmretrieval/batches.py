@@ -19,6 +19,7 @@ from mmretrieval.plan import Plan, Task, same_bytes_as
 from mmretrieval.protocols import Encoder
 from mmretrieval.segments import ROW_TYPE, Segment, append_rows, read_row
 from mmretrieval.storage import writing
+from mmretrieval.vectors import half_rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -176,7 +177,8 @@ class Batches:
         usable = np.isfinite(lengths) & (lengths > 0)
         if (np.abs(lengths[usable] - 1) > _UNIT_WITHIN).any():
             raise InvalidData(f"the encoder '{self.encoder.spec}' gave rows that are not of length 1, as they must be")
-        return {id_: matrix[at].astype(ROW_TYPE) if usable[at] else None for at, id_ in enumerate(self._images)}
+        rows = iter(half_rows(matrix[usable]))
+        return {id_: next(rows).astype(ROW_TYPE) if usable[at] else None for at, id_ in enumerate(self._images)}
 
     def _stored(self, place: Place) -> NDArray[np.float16]:
         with writing(self.index):

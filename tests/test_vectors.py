@@ -51,6 +51,39 @@ def test_top_k_is_a_plain_sort_by_score_then_position(scores, k):
     assert vectors.top_k(scores, k).tolist() == slow
 
 
+@pytest.mark.parametrize("dim", [24, 256, 768, 1152])
+def test_half_rows_have_length_one_and_stay_where_they_were(dim):
+    rows = vectors.unit_rows(np.random.default_rng(dim).normal(size=(300, dim)))
+    half = vectors.half_rows(rows)
+    assert half.dtype == np.float16
+    lengths = np.linalg.norm(half.astype(np.float64), axis=1)
+    assert np.abs(lengths - 1).max() < 2e-6
+    assert np.abs(np.linalg.norm(rows.astype(np.float16).astype(np.float64), axis=1) - 1).max() > 2e-5
+    assert np.linalg.norm(half - rows, axis=1).max() < 1e-3
+    assert ((half.astype(np.float64) * rows).sum(axis=1) > 1 - 1e-6).all()
+
+
+def test_a_stored_row_is_nearest_to_itself_among_near_copies():
+    rng = np.random.default_rng(0)
+    one = vectors.unit_rows(rng.normal(size=(1, 256)))
+    copies = vectors.unit_rows(one + rng.normal(size=(2000, 256)) * 2e-4)  # cosines of about 0.99999
+    stored = vectors.half_rows(copies)
+    for number in range(0, 2000, 100):
+        assert vectors.top_k(vectors.row_scores(stored, copies[number]), 1) == [number]
+
+
+def test_half_rows_of_few_numbers_never_get_worse_than_plain_rounding():
+    for dim in range(1, 9):
+        rows = vectors.unit_rows(np.random.default_rng(dim).normal(size=(200, dim)))
+        ours, plain = (
+            np.abs((half.astype(np.float64) ** 2).sum(axis=1) - 1)
+            for half in (vectors.half_rows(rows), rows.astype(np.float16))
+        )
+        assert (ours <= plain).all()
+    assert vectors.half_rows(np.empty((0, 3))).shape == (0, 3)
+    np.testing.assert_array_equal(vectors.half_rows([[2.0, 0.0, 0.0]]), [[1.0, 0.0, 0.0]])
+
+
 def test_top_k_refuses_scores_that_are_no_numbers():
     with pytest.raises(InvalidData, match="not a number"):
         vectors.top_k([0.1, np.nan], 1)
