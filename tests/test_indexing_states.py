@@ -18,6 +18,7 @@ from mmretrieval.collection import Collection
 from mmretrieval.errors import NotFound
 from mmretrieval.images import decode
 from mmretrieval.indexing import index
+from mmretrieval.vectors import half_rows
 
 # Names that share a stem, that become the same id, in folders, with a wrong ending.
 NAMES = ["a.png", "a.jpg", "b c.png", "b_c.png", "d/e.png", "d/a.png", "z.dat"]
@@ -37,7 +38,7 @@ def content(key):
 def vector(key):
     encoder = SketchEncoder()
     image = decode(content(key), shown="", min_side=encoder.input_size).image
-    return encoder.encode_images([image])[0].astype(np.float16).astype(np.float32)
+    return half_rows(encoder.encode_images([image]))[0].astype(np.float32)
 
 
 class CrashError(Exception):
