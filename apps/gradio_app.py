@@ -82,6 +82,7 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
     try:
         with Searcher.open(chosen.index) as searcher:
+            searcher.search("a first search loads the model before anybody waits for it", top_k=1)
             page = build(searcher)
             log.info("http://%s:%d", chosen.host, chosen.port)
             page.launch(
