@@ -71,7 +71,7 @@ class Catalog:
         try:
             catalog = _snapshot(cls, index)
         except (sqlite3.Error, OSError) as error:
-            raise storage_error(index, error) from error
+            raise storage_error(index, error, "read") from error
         return _checked(catalog)
 
     @classmethod
@@ -86,8 +86,8 @@ class Catalog:
         return _checked(cls(connection, index))
 
     def rows(self, sql: str, values: Iterable[Any] = ()) -> list[tuple[Any, ...]]:
-        """All rows of a SELECT."""
-        with self._lock:
+        """All rows of a SELECT, or of a statement that has none. Raises StorageError, InvalidData when damaged."""
+        with self._lock, writing(self.index):
             found: list[tuple[Any, ...]] = self._connection.execute(sql, tuple(values)).fetchall()
         return found
 

@@ -112,7 +112,7 @@ class Collection:
         position = bisect_left(self.ids, record_id)
         if position == len(self.ids) or self.ids[position] != record_id:
             raise NotFound(
-                f"{self.index}: no picture has the id '{record_id}'; see them with: mmretrieval info --files"
+                f"{self.index}: no picture has the id '{record_id}'; list them with: mmretrieval info --files"
             )
         return position
 

@@ -26,8 +26,8 @@ def writing(index: Path) -> Iterator[None]:
         raise storage_error(index, error) from error
 
 
-def storage_error(index: Path, error: sqlite3.Error | OSError) -> MMRetrievalError:
-    """The error of this package that says what `error` means for the index folder."""
+def storage_error(index: Path, error: sqlite3.Error | OSError, wanted: str = "written") -> MMRetrievalError:
+    """The error of this package that says what `error` means for the index folder, which was to be read or written."""
     if isinstance(error, OSError):
         full, forbidden, broken = error.errno in _FULL, error.errno in _FORBIDDEN, False
     else:
@@ -41,11 +41,11 @@ def storage_error(index: Path, error: sqlite3.Error | OSError) -> MMRetrievalErr
         )
     if forbidden:
         return StorageError(
-            f"{index}: the index folder cannot be written ({error}); make it writable or choose another"
+            f"{index}: the index folder cannot be {wanted} ({error}); change its permissions or choose another"
         )
     if broken:
         return InvalidData(f"{index}: the catalogue is damaged ({error}); index the pictures again into a new folder")
-    return StorageError(f"{index}: storing failed ({error}); run the same command again")
+    return StorageError(f"{index}: the catalogue or a vector file failed ({error}); run the same command again")
 
 
 def primary_code(error: sqlite3.Error) -> int:
