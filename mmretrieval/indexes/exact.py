@@ -5,8 +5,8 @@ good, by the one rule all indexes share (`vectors.row_scores`). So the result eq
 included, at the price of a matrix product. Best up to about 200,000 rows; above, see `faiss`.
 
 Cost for one query, d = 256, one core: 10,000 rows about 1 ms, 100,000 rows about 11 ms once the rows are kept in
-memory as float32; the first search reads them from disk and turns them from float16 as it goes, which takes about
-nine times as long, since NumPy needs 2 ns per number. NumPy's BLAS may use all cores for many queries at once;
+memory as float32, a tenth more than the bare product; the first search reads them from disk and turns them from
+float16 as it goes, which takes five to nine times as long, since NumPy needs 2 ns per number. NumPy's BLAS may use all cores for many queries at once;
 for single queries, which are bound by memory, more than one thread gains nothing and in a container with a CPU
 quota loses much, so a server should set OMP_NUM_THREADS to its quota, or to 1.
 """
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
     Block = tuple[NDArray[np.int64], NDArray[np.float32]]
 
-_ROWS = 8192  # rows per block: 8 MiB at d = 256, so that a block is still in the cache when it is multiplied
-_QUERIES = 1024  # queries per pass; bounds the table of products to 32 MiB
+_ROWS = 32_768  # rows per block: large enough that what is done once per block costs a few percent only
+_QUERIES = 256  # queries per pass; bounds the table of products to 32 MiB
 _SPARSE = 8  # when fewer than one row in so many is allowed, those rows are fetched one by one instead
 
 
@@ -91,7 +91,7 @@ class Exact(Index):
 
     def _read(self) -> Iterator[Block]:
         for positions, matrix in self.rows.blocks(_ROWS):
-            yield positions, matrix.astype(np.float32)
+            yield positions, np.asarray(matrix).astype(np.float32)  # a plain array; a mapped one is slow to cut
 
 
 class _Best:
