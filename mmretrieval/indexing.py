@@ -10,30 +10,28 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import stat
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from mmretrieval.batches import Batches
 from mmretrieval.catalog import Catalog
 from mmretrieval.collection import root_candidates
+from mmretrieval.compaction import compact, is_due, remove_orphans
 from mmretrieval.creation import create_index, root_facts
-from mmretrieval.errors import FingerprintMismatch, NotFound, UsageError
+from mmretrieval.errors import FingerprintMismatch, NotFound, StorageError, UsageError
 from mmretrieval.ledger import read_ledger
 from mmretrieval.lock import sole_writer
 from mmretrieval.lookahead import look_ahead
 from mmretrieval.looking import Reader
 from mmretrieval.manifest import DEFAULT_NAME, Entry, read_manifest
-from mmretrieval.plan import Look, Plan, plan_folder, plan_manifest
+from mmretrieval.plan import Plan, plan_folder, plan_manifest
 from mmretrieval.protocols import Encoder
 from mmretrieval.quiet import quiet_pillow
-from mmretrieval.scan import scan, special_reason
+from mmretrieval.scan import look_below, scan
 
 _log = logging.getLogger(__name__)
 
@@ -158,9 +156,20 @@ class _Run:
             self._read(plan)
             if not self.interrupted:
                 self.batches.finish()
+                self._tidy()
         except KeyboardInterrupt:
             _log.info("stopped by the keyboard; what was committed is kept")
             self.interrupted = True
+
+    def _tidy(self) -> None:
+        if not (self.batches.counts["indexed"] or self.batches.counts["removed"]):
+            return
+        remove_orphans(self.catalog, self.index)
+        if is_due(self.catalog):
+            try:
+                compact(self.catalog, self.index)
+            except StorageError as error:  # it only saves room; the run itself is complete
+                self.warnings.append(f"the room of removed pictures could not be given back: {error}")
 
     def _plan(self, entries: Sequence[Entry] | None) -> Plan:
         ledger = read_ledger(self.catalog)
@@ -257,29 +266,3 @@ def _is_drawn(entries: Sequence[Entry] | None) -> bool:
         "facts" in meta and meta.get("domain") in ("food", "nature")
         for meta in (json.loads(entry.meta) for entry in entries or ())
     )
-
-
-def look_below(root: Path) -> Look:
-    """Size and time of change of files by their path below `root`, or why one cannot be taken."""
-    inside = str(root).rstrip(os.sep) + os.sep
-
-    @lru_cache(maxsize=4096)
-    def is_inside(folder: str) -> bool:
-        return (os.path.realpath(folder) + os.sep).startswith(inside)
-
-    def look(path: str) -> tuple[int, int] | str:
-        whole = inside + path
-        try:
-            facts = os.lstat(whole)
-            target = whole
-            if stat.S_ISLNK(facts.st_mode):
-                facts, target = os.stat(whole), os.path.realpath(whole)  # noqa: PTH116 - strings are at hand
-        except FileNotFoundError:
-            return "listed in the manifest, but not there"
-        except OSError as error:
-            return f"listed in the manifest, but cannot be looked at: {error.strerror}"
-        if not is_inside(os.path.dirname(target)):  # noqa: PTH120
-            return "a link to a file outside the source folder"
-        return special_reason(facts) or (facts.st_size, facts.st_mtime_ns)
-
-    return look

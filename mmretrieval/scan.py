@@ -5,8 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -147,7 +148,33 @@ def _why_no_picture(path: str, ending: str) -> str:
     return "" if format_of(head) else "not a picture"
 
 
-def special_reason(facts: os.stat_result) -> str:
+def look_below(root: Path) -> Callable[[str], tuple[int, int] | str]:
+    """Size and time of change of files by their path below `root`, or why one cannot be taken."""
+    inside = str(root).rstrip(os.sep) + os.sep
+
+    @lru_cache(maxsize=4096)
+    def is_inside(folder: str) -> bool:
+        return (os.path.realpath(folder) + os.sep).startswith(inside)
+
+    def look(path: str) -> tuple[int, int] | str:
+        whole = inside + path
+        try:
+            facts = os.lstat(whole)
+            target = whole
+            if stat.S_ISLNK(facts.st_mode):
+                facts, target = os.stat(whole), os.path.realpath(whole)  # noqa: PTH116 - strings are at hand
+        except FileNotFoundError:
+            return "listed in the manifest, but not there"
+        except OSError as error:
+            return f"listed in the manifest, but cannot be looked at: {error.strerror}"
+        if not is_inside(os.path.dirname(target)):  # noqa: PTH120
+            return "a link to a file outside the source folder"
+        return _special_reason(facts) or (facts.st_size, facts.st_mtime_ns)
+
+    return look
+
+
+def _special_reason(facts: os.stat_result) -> str:
     """Why this is no regular file, in words; empty when it is one."""
     if stat.S_ISREG(facts.st_mode):
         return ""
