@@ -16,7 +16,7 @@ LEVELS = {
     0: "errors types asks vectors registry protocols",
     1: """stages driver glue composition
           storage segments catalog manifest lock scan ledger ids plan changes lookahead
-          images pixels reading sniff quiet looking batches creation
+          images pixels reading sniff quiet looking batches creation compaction
           canary hub""",
     2: "encoders indexes rewriters first_stages refiners rerankers mllms datasets",
     3: "collection checked_encoder indexing pipeline evaluation demo training",
