@@ -67,7 +67,7 @@ def build(searcher: Searcher) -> gradio.Blocks:
                 button = gr.Button("Search", variant="primary")
             picture: Any = gr.Image(label="A picture", type="pil", sources=["upload", "clipboard"], height=220)
         about = gr.Markdown()
-        found = gr.Gallery(label="Found", columns=6, object_fit="cover", height="auto")
+        found = gr.Gallery(label="Found", columns=5, object_fit="cover", height="auto")
         gr.on([button.click, text.submit], search, [text, picture, balance], [found, about], api_name="search")
     return page
 

@@ -16,6 +16,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from mmretrieval.training.clip_learner import Learner
 
 WARM = 0.52
 RATE = {"warm": 2e-3, "contrast": 1.2e-3}
+TOWER_RATE = 0.4  # of the rate above, for the vision tower once it has been warmed
 WARM_UP_STEPS = 150
 SAVE_SECONDS = 60.0
 
@@ -117,7 +119,7 @@ def _run(rank: int, of: Settings, report: Report, stop: Callable[[], bool]) -> T
     torch.set_num_threads(1 if of.device == "cpu" else torch.get_num_threads())
     torch.manual_seed(int.from_bytes(of.seed.encode()[:6], "little"))
     learner = Learner().to(of.device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
-    optimizer = torch.optim.AdamW(learner.parameters(), lr=1e-3, weight_decay=0.02, betas=(0.9, 0.98))
+    optimizer = _optimizer(learner)
     facts: dict[str, Any] = {"seconds": 0.0, "steps": 0, "pictures": 0}
     if of.resume:
         facts = checkpoint.load(_checkpoint(of.out), learner, optimizer)
@@ -129,8 +131,8 @@ def _run(rank: int, of: Settings, report: Report, stop: Callable[[], bool]) -> T
         if facts["seconds"] >= of.seconds or ended:
             break
         stage, rate = _stage(facts["seconds"] / of.seconds, facts)
-        for settings in optimizer.param_groups:
-            settings["lr"] = rate
+        for part in optimizer.param_groups:
+            part["lr"] = rate * (TOWER_RATE if part["tower"] and stage == "contrast" else 1.0)
         loss = _step(learner, optimizer, batches, stage, facts["steps"])
         facts["steps"] += 1
         facts["pictures"] += 2 * PAIRS_PER_BATCH[stage] * parallel.size()
@@ -141,6 +143,13 @@ def _run(rank: int, of: Settings, report: Report, stop: Callable[[], bool]) -> T
     if rank == 0:
         _save(of.out, learner, optimizer, facts)
     return TrainingReport(of.out, facts["seconds"], facts["steps"], facts["pictures"], not ended)
+
+
+def _optimizer(learner: Learner) -> torch.optim.Optimizer:
+    """One group of parameters for the vision tower, others for what stands before and behind it."""
+    parts = groupby(learner.named_parameters(), key=lambda named: named[0].startswith("clip.visual.trunk."))
+    groups = [{"params": [value for _, value in named], "tower": is_tower} for is_tower, named in parts]
+    return torch.optim.AdamW(groups, lr=1e-3, weight_decay=0.02, betas=(0.9, 0.98))
 
 
 def _batches(of: Settings, rank: int) -> Batches:
