@@ -67,11 +67,16 @@ class CheckedEncoder(Encoder):
         with self._opening:
             if self._checked is None:
                 given = self._given
-                encoder = open_encoder(given, device=self._device) if isinstance(given, str) else given
+                encoder = given if isinstance(given, Encoder) else self._by_name(given)
                 _compare(self._collection, encoder)
                 canary.check(self._collection.canaries(), encoder)
                 self._checked = encoder
             return self._checked
+
+    def _by_name(self, name: str) -> Encoder:
+        """With the precision of the index, which is part of what is compared."""
+        precision = self._collection.fingerprint.get("precision", "fp32")
+        return open_encoder(name, device=self._device, precision=precision)
 
 
 def _compare(collection: Collection, encoder: Encoder) -> None:

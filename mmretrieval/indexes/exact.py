@@ -6,9 +6,11 @@ included, at the price of a matrix product. Best up to about 200,000 rows; above
 
 Cost for one query, d = 256, one core: 10,000 rows about 1 ms, 100,000 rows about 11 ms once the rows are kept in
 memory as float32, a tenth more than the bare product; the first search reads them from disk and turns them from
-float16 as it goes, which takes five to nine times as long, since NumPy needs 2 ns per number. NumPy's BLAS may use all cores for many queries at once;
-for single queries, which are bound by memory, more than one thread gains nothing and in a container with a CPU
-quota loses much, so a server should set OMP_NUM_THREADS to its quota, or to 1.
+float16 as it goes, which takes five to nine times as long, since NumPy needs 2 ns per number.
+
+NumPy's BLAS may use all cores for many queries at once; for single queries, which are bound by memory, more than one
+thread gains nothing and in a container with a CPU quota loses much, so a server should set OMP_NUM_THREADS to its
+quota, or to 1.
 """
 
 from __future__ import annotations
