@@ -38,14 +38,15 @@ def index(
     *,
     batch_size: int = 64,
     device: str | None = None,
-    precision: Literal["fp32", "bf16"] = "fp32",
+    precision: Literal["fp32", "bf16"] | None = None,
     progress: Callable[[Progress], None] | None = None,
     stop: Callable[[], bool] | None = None,
 ) -> IndexReport:
     """Bring the index folder up to date with the pictures under `source`; what stands already is not done again.
 
     "default" is the encoder the index was made with, or for a new one `encoders.DEFAULT_ENCODER`. `device` and
-    `precision` hold for an encoder given by name. A picture that cannot be read is in the report's `skipped`.
+    `precision` hold for an encoder given by name; without a precision it is that of the index, or fp32. A picture
+    that cannot be read is in the report's `skipped`.
     """
     from mmretrieval.encoders import open_encoder
     from mmretrieval.indexing import index as run
@@ -55,7 +56,9 @@ def index(
     if not Path(source).is_dir():  # said before a model is loaded, or downloaded
         raise NotFound(f"there is no folder {source}")
     if isinstance(encoder, str):
-        encoder = open_encoder(_spec(encoder, Path(index)), device=device, precision=precision)
+        made_with, made_in = _made_with(Path(index))
+        name = made_with if encoder == DEFAULT else encoder
+        encoder = open_encoder(name, device=device, precision=precision or made_in)
     return run(
         Path(source),
         Path(index),
@@ -67,15 +70,14 @@ def index(
     )
 
 
-def _spec(name: str, index: Path) -> str:
-    """The encoder's name, with "default" made plain."""
-    if name != DEFAULT:
-        return name
+def _made_with(index: Path) -> tuple[str, Literal["fp32", "bf16"]]:
+    """The encoder's name and precision of an index; what is usual where there is none yet."""
     try:
         with Collection.open(index) as collection:
-            return collection.encoder_spec
+            precision: Literal["fp32", "bf16"] = collection.fingerprint.get("precision", "fp32")
+            return collection.encoder_spec, precision
     except NotFound:
-        return DEFAULT  # a new index; the encoders know which one is theirs
+        return DEFAULT, "fp32"
 
 
 class Searcher:

@@ -105,6 +105,17 @@ def test_indexing_again_changes_nothing_and_needs_no_encoder_name(place):
     assert [skipped["path"] for skipped in report["skipped"]] == [BROKEN]
 
 
+def test_an_index_keeps_the_precision_it_was_made_with(tmp_path, tiny_clip_dir):
+    draw(tmp_path / "photos", 3)
+    told("index", "photos", "--index", "idx", "--encoder", tiny_clip_dir, "--precision", "bf16", cwd=tmp_path)
+    report = told("index", "photos", "--index", "idx", cwd=tmp_path)
+    assert (report["indexed"], report["unchanged"]) == (0, 3)
+    assert told("info", "--index", "idx", cwd=tmp_path)["fingerprint"]["precision"] == "bf16"
+    assert told("search", "a red square", "--index", "idx", cwd=tmp_path)["hits"]
+    report = told("index", "photos", "--index", "idx", "--precision", "fp32", cwd=tmp_path, code=5)
+    assert "precision" in report["errors"][0]
+
+
 def test_without_a_broken_file_the_exit_status_is_0(place, tmp_path, tiny_clip_dir):
     draw(tmp_path / "photos", 2)
     done = mmr("index", tmp_path / "photos", "--index", tmp_path / "idx", "--encoder", tiny_clip_dir)

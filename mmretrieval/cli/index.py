@@ -41,7 +41,9 @@ def index(
     ] = None,
     device: Device = None,
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Pictures encoded together.")] = 64,
-    precision: Annotated[Precision, typer.Option("--precision", help="bf16 is faster on a GPU.")] = Precision.fp32,
+    precision: Annotated[
+        Precision | None, typer.Option("--precision", help="bf16 is faster on a GPU; an index keeps the one it has.")
+    ] = None,
     json: Json = False,
 ) -> Report:
     """Index a folder of pictures.
@@ -64,7 +66,7 @@ def index(
             manifest,
             batch_size=batch_size,
             device=device,
-            precision=precision.value,
+            precision=None if precision is None else precision.value,
             progress=progress,
             stop=stop,
         )
