@@ -29,6 +29,7 @@ VOCABULARIES = (
 TOKENIZER_PATTERNS = ("*token*", "vocab.*", "merges.txt", "*.model", "config.json")
 LIST = "python -c 'import open_clip; print(*open_clip.list_pretrained(), sep=\"\\n\")'"
 SIZES = {"ViT-B-16-SigLIP2-256/webli": "1,501 MB"}  # of weights we recommend; others tell theirs when they are fetched
+_SHOWN = 8  # names in an error; some architectures have twenty
 CURES = (
     "connect to the network once, or copy a folder with a model here and use --encoder local-dir:FOLDER, or set "
     "HF_HOME to a cache that has it (--encoder demo needs no download, but knows drawn pictures only)"
@@ -170,7 +171,9 @@ def _with_text_tower(source: Source) -> Source:
 
 
 def _unknown_tag(name: str, tag: str, tags: list[str]) -> str:
-    known = f"choose one of {', '.join(f'{name}/{one}' for one in tags)}" if tags else "give a file of weights instead"
+    more = f" or one of {len(tags) - _SHOWN} more, listed by {LIST}" if len(tags) > _SHOWN else ""
+    some = ", ".join(f"{name}/{one}" for one in tags[:_SHOWN])
+    known = f"choose one of {some}{more}" if tags else "give a file of weights instead"
     if not tag:
         return f"'{name}' is an architecture; say which weights: {known}"
     close = get_close_matches(tag.lower(), tags, n=1, cutoff=0.5)
