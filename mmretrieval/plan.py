@@ -114,8 +114,10 @@ class _FolderPlan:
 
     def _sort_out(self) -> None:
         rows: dict[str, FileRow] = {}
-        for line in sorted(self.ledger, key=lambda line: (line.state != INDEXED, line.id)):
-            rows.setdefault(line.path, line)  # after a manifest several ids may share a path: the first one keeps it
+        for line in self.ledger:
+            other = rows.get(line.path)  # after a manifest several ids may share a path: the first one keeps it
+            if other is None or (line.state != INDEXED, line.id) < (other.state != INDEXED, other.id):
+                rows[line.path] = line
         for found in self.scan.found:
             row = rows.get(found.path)
             if found.state:
@@ -123,7 +125,7 @@ class _FolderPlan:
                 self.plan.settle(row, FileRow(path, path, size, mtime_ns, b"", state, reason, ""))
             elif row is None:
                 self.new.append(found.path)
-            elif row.is_same_file(*found[:3]):
+            elif row.mtime_ns == found.mtime_ns and row.size == found.size:
                 self._same(row)
             elif row.state == INDEXED:
                 self.changed[found.path] = found, row
@@ -145,7 +147,7 @@ class _FolderPlan:
     def _keep(self, old: FileRow, new: FileRow) -> None:
         self.plan.unchanged += 1
         self.plan.owners.setdefault(new.hash, new.id)
-        self.plan.settle(old, new._replace(key=new.path))
+        self.plan.settle(old, new if new.key == new.path else new._replace(key=new.path))
         self.kept.add(new.id)
 
     def _look_again(self, digests: Mapping[str, bytes]) -> None:
@@ -190,6 +192,10 @@ class _FolderPlan:
                 self.new.append(row.path)
 
     def _give_ids(self) -> None:
+        if self.new or self.plan.tasks:
+            self._make_tasks()
+
+    def _make_tasks(self) -> None:
         paths = [found.path for found in self.scan.found if not found.state]
         taken = (row.id for row in self.ledger if row.state == INDEXED)
         ids = propose(sorted([*self.new, *self.reserved]), paths, taken)

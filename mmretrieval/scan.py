@@ -71,7 +71,7 @@ class _Walk:
         prefix = folder + "/" if folder else ""
         for entry in entries:
             path = prefix + entry.name
-            if entry.name.startswith("."):
+            if entry.name[0] == ".":
                 self._settle(path, IGNORED, "hidden")
             elif not _is_text(path):
                 self._settle(_readable(path), SKIPPED, "the name is not valid UTF-8")
@@ -182,11 +182,13 @@ def _special_reason(facts: os.stat_result) -> str:
 
 
 def _ending(path: str) -> str:
-    stem, _, ending = path.rpartition("/")[2].rpartition(".")
-    return ending.lower() if stem else ""
+    stem, _, ending = path.rpartition(".")
+    return ending.lower() if stem and stem[-1] != "/" and "/" not in ending else ""
 
 
 def _is_text(path: str) -> bool:
+    if path.isascii():
+        return True
     try:
         path.encode("utf-8")
     except UnicodeEncodeError:
