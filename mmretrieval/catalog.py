@@ -7,16 +7,19 @@ that every change is one transaction, so a process killed at any moment leaves t
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import sqlite3
 import tempfile
 import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from mmretrieval.errors import InvalidData, NotFound
+from mmretrieval.errors import InvalidData, NotFound, StorageError
 from mmretrieval.storage import primary_code, storage_error, sync_folder, writing
 
 FORMAT = 1
@@ -41,6 +44,8 @@ CREATE TABLE files (
 """
 _UNREADABLE_THERE = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL}
 _BUSY_SECONDS = 30.0
+_PAUSES = (0.02, 0.1, 0.3)  # seconds
+_MOST_COPIES = 10
 
 
 class Catalog:
@@ -165,19 +170,37 @@ def _connect(uri: str) -> sqlite3.Connection:
 
 def _snapshot(cls: type[Catalog], index: Path) -> Catalog:
     """Reading a WAL file needs its shared memory file; where none can be made, the state is read without it."""
-    try:
-        return cls(_begin(f"file:{quote(str(index / NAME))}?mode=ro"), index)
-    except sqlite3.OperationalError as error:
-        if primary_code(error) not in _UNREADABLE_THERE:
-            raise
+    for pause in _PAUSES:
+        try:
+            return cls(_begin(f"file:{quote(str(index / NAME))}?mode=ro"), index)
+        except sqlite3.OperationalError as error:
+            if primary_code(error) not in _UNREADABLE_THERE:
+                raise
+        if not os.access(index, os.W_OK):
+            break
+        time.sleep(pause)  # a writer may just have been tidying up
     log = index / (NAME + "-wal")
-    if not log.exists() or log.stat().st_size == 0:
-        # Nobody is writing and the file is complete: it may be read as if it could never change.
+    if not os.access(index, os.W_OK) and (not log.exists() or log.stat().st_size == 0):
+        # Nobody can be writing and the file is complete: it may be read as if it could never change.
         return cls(_begin(f"file:{quote(str(index / NAME))}?mode=ro&immutable=1"), index)
-    copy = tempfile.TemporaryDirectory(prefix="mmretrieval-")
-    for file in (index / NAME, log):
-        (Path(copy.name) / file.name).write_bytes(file.read_bytes())
-    return cls(_begin(f"file:{quote(str(Path(copy.name) / NAME))}?mode=rw"), index, copy)
+    return _from_copy(cls, index, [index / NAME, *([log] if log.exists() else [])])
+
+
+def _from_copy(cls: type[Catalog], index: Path, files: list[Path]) -> Catalog:
+    """A snapshot of copies elsewhere, taken while nothing changed: for a full disk, or a log in a read-only folder."""
+    for _ in range(_MOST_COPIES):
+        copy = tempfile.TemporaryDirectory(prefix="mmretrieval-")
+        try:
+            before = [(file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+            for file in files:
+                shutil.copyfile(file, Path(copy.name) / file.name)
+            if before == [(file.stat().st_size, file.stat().st_mtime_ns) for file in files]:
+                return cls(_begin(f"file:{quote(str(Path(copy.name) / NAME))}?mode=rw"), index, copy)
+        except BaseException:
+            copy.cleanup()
+            raise
+        copy.cleanup()
+    raise StorageError(f"{index}: the catalogue changes too fast to be read without its shared memory; try again later")
 
 
 def _begin(uri: str) -> sqlite3.Connection:
