@@ -44,7 +44,8 @@ def main() -> int:
     except MMRetrievalError as error:
         sys.stdout.write(json.dumps({"error": type(error).__name__, "message": str(error)}))
         return error.exit_code
-    sys.stdout.write(json.dumps(report.to_dict()))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    sys.stdout.write(json.dumps({**report.to_dict(), "peak_kib": peak}))
     return 0
 
 

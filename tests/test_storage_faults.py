@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from store_samples import SketchEncoder, save
 
 from mmretrieval.collection import Collection
@@ -120,6 +121,16 @@ def test_a_disk_too_full_for_a_new_index_leaves_none(tiny_disk, pictures):
         Collection.open(tiny_disk / "index")
     ballast.unlink()
     assert run(pictures, tiny_disk / "index").indexed == 30
+
+
+def test_memory_stays_bounded_whatever_the_pictures_and_the_batch(tmp_path):
+    (tmp_path / "pictures").mkdir()
+    for number in range(20):  # 24 MB each once decoded, 480 MB together
+        image = Image.new("RGB", (3000, 2000), (number * 8, 255 - number * 8, 90))
+        image.save(tmp_path / f"pictures/{number}.png", compress_level=1)
+    code, answer = in_a_process(tmp_path / "pictures", tmp_path / "index", "--batch", 30)
+    assert (code, answer["indexed"]) == (0, 20)
+    assert answer["peak_kib"] < 320 * 1024, answer["peak_kib"]
 
 
 # A read-only folder
