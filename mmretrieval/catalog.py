@@ -1,7 +1,8 @@
 """The catalogue: one SQLite file that is the truth about an index folder.
 
 What is in it counts; vectors and caches that it does not name do not exist. It is made whole in one rename, and after
-that every change is one transaction, so a process killed at any moment leaves the state before or after a batch.
+that every change is one transaction, so a process killed at any moment leaves the state before or after a batch. The
+write-ahead log needs memory that processes share: writers and readers of one index must be on the same machine.
 """
 
 from __future__ import annotations

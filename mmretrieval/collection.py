@@ -137,13 +137,14 @@ class Collection:
         """The ledger: for every file or manifest entry its path, state, reason and id, sorted by path.
 
         States: indexed (the reason is a note, or empty), duplicate (`id` is the picture with the same bytes), skipped
-        (should have been indexed and could not), ignored (no picture). In a folder index the id of a skipped or
-        ignored file is empty.
+        (should have been indexed and could not), ignored (no picture). A skipped or ignored file has no id, except
+        for the one that a manifest gives it.
         """
-        for path, state, reason, record_id in self._catalog.rows(
-            "SELECT path, state, reason, id FROM files ORDER BY path, key"
+        listed = self._meta["source"] == "manifest"
+        for key, path, state, reason, record_id in self._catalog.rows(
+            "SELECT key, path, state, reason, id FROM files ORDER BY path, key"
         ):
-            yield {"path": path, "state": state, "reason": reason, "id": record_id}
+            yield {"path": path, "state": state, "reason": reason, "id": key if listed else record_id}
 
     # Pictures
 

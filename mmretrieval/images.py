@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError, features
 
 from mmretrieval.errors import UnreadableImage
 from mmretrieval.pixels import orientation_of, shrink, to_rgb, upright
 from mmretrieval.quiet import quiet_pillow
 from mmretrieval.reading import MAX_BYTES, read_file
-from mmretrieval.sniff import HEAD_BYTES, cut_off, format_of
+from mmretrieval.sniff import HEAD_BYTES, claimed_size, cut_off, format_of
 
 MAX_PIXELS = 178_956_970  # where Pillow itself refuses; a smaller Image.MAX_IMAGE_PIXELS holds, too
 MAX_MEMORY = 2 * 2**30
@@ -64,47 +64,65 @@ def decode(
     max_memory: int = MAX_MEMORY,
 ) -> Decoded:
     """The bytes of a picture file as `open_image` describes it; raises UnreadableImage."""
+    kind = _kind(data, shown, max_pixels)
+    try:
+        with quiet_pillow(), Image.open(BytesIO(data), formats=_PLUGINS.get(kind, (kind,))) as image:
+            return _decoded(image, kind, shown, min_side, max_pixels, max_memory)
+    except UnreadableImage:
+        raise
+    except Exception as error:  # Pillow's readers raise whatever a damaged file makes them stumble over
+        raise UnreadableImage(shown, _reason(error, kind)) from error
+
+
+def _kind(data: bytes, shown: str, max_pixels: int) -> str:
+    """The format, after all that can be told without Pillow."""
     if not data:
         raise UnreadableImage(shown, "the file is empty")
     kind = format_of(data[:HEAD_BYTES])
     if kind is None:
         raise UnreadableImage(shown, "not a picture: the content is of no known picture format")
+    if (size := claimed_size(data, kind)) is not None:
+        _check_size(*size, shown, max_pixels)  # first, so that a bomb without a body is told as one
+    if missing := cut_off(data, kind):
+        raise UnreadableImage(shown, f"truncated: {missing}")
     if kind == "HEIF":
         _learn_heif(shown)
-    try:
-        with quiet_pillow(), Image.open(BytesIO(data), formats=_PLUGINS.get(kind, (kind,))) as image:
-            return _decoded(image, data, kind, shown, min_side, max_pixels, max_memory)
-    except UnreadableImage:
-        raise
-    except Image.DecompressionBombError as error:
-        raise UnreadableImage(shown, f"too large: {str(error).partition(',')[0]}") from error
-    except UnidentifiedImageError as error:
-        raise UnreadableImage(shown, f"damaged or cut off: its {kind} header cannot be read") from error
-    except MemoryError as error:
-        raise UnreadableImage(shown, "too large: there is not enough memory to decode it") from error
-    except Exception as error:  # Pillow's readers raise whatever a damaged file makes them stumble over
-        cut = "truncated" in str(error).lower()
-        raise UnreadableImage(
-            shown, "truncated: the file ends before the picture does" if cut else f"damaged: {error}"
-        ) from error
+    return kind
+
+
+def _reason(error: Exception, kind: str) -> str:
+    """What Pillow's exception means for a person."""
+    if isinstance(error, Image.DecompressionBombError):
+        return f"too large: {str(error).partition(',')[0]}"
+    if isinstance(error, MemoryError):
+        return "too large: there is not enough memory to decode it"
+    if isinstance(error, UnidentifiedImageError):
+        if kind in _FEATURES and not features.check(_FEATURES[kind]):
+            return f"this installation of Pillow reads no {kind}; update it"
+        return f"damaged or cut off: its {kind} header cannot be read"
+    if "truncated" in str(error).lower():
+        return "truncated: the file ends before the picture does"
+    return f"damaged: {error}"
 
 
 _PLUGINS = {"JPEG": ("JPEG", "MPO")}
+_FEATURES = {"AVIF": "avif", "JPEG2000": "jpg_2000", "WEBP": "webp"}
+_SEVERAL = {"TIFF": "several pictures in one file: the first", "HEIF": "several pictures in one file: the main one"}
 
 
 def _decoded(
-    image: Image.Image, data: bytes, kind: str, shown: str, min_side: int | None, max_pixels: int, max_memory: int
+    image: Image.Image, kind: str, shown: str, min_side: int | None, max_pixels: int, max_memory: int
 ) -> Decoded:
     width, height = image.size
     _check_size(width, height, shown, max_pixels)
-    notes = ["animated: the first frame"] if _is_animated(image) else []
+    # A JPEG may carry further ones, such as a depth map or a preview, which nobody takes for frames.
+    several = kind != "JPEG" and _is_animated(image)
+    notes = [_SEVERAL.get(kind, "animated: the first frame")] if several else []
     if min_side is not None:
         image.draft(None, (2 * min_side, 2 * min_side))  # JPEG alone can: it decodes at 1/2, 1/4 or 1/8
     need = _memory_needed(image, width * height)
     if need > max_memory:
         raise UnreadableImage(shown, f"too large: decoding needs {need >> 20} MiB, the limit is {max_memory >> 20} MiB")
-    if reason := cut_off(data, kind):
-        raise UnreadableImage(shown, f"truncated: {reason}")
     with _large_one if need > _LARGE else nullcontext():
         image.load()
         orientation = orientation_of(image)
@@ -121,7 +139,9 @@ def _check_size(width: int, height: int, shown: str, max_pixels: int) -> None:
     if width < 1 or height < 1:
         raise UnreadableImage(shown, f"no pixels: {width} x {height}")
     if width * height > max_pixels:
-        raise UnreadableImage(shown, f"too large: {width} x {height} pixels, the limit is {max_pixels} in all")
+        raise UnreadableImage(
+            shown, f"too large: {width} x {height} = {width * height} pixels, the limit is {max_pixels}"
+        )
     if max(width, height) > MAX_ASPECT * min(width, height):
         raise UnreadableImage(shown, f"too narrow: {width} x {height}, one side is over {MAX_ASPECT} times the other")
 

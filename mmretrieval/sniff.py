@@ -69,12 +69,21 @@ def _begins_with_a_number(text: bytes) -> bool:
     return bool(words) and words[0].isdigit()
 
 
+def claimed_size(data: bytes, kind: str) -> tuple[int, int] | None:
+    """Width and height where they stand at a fixed place, as in a PNG."""
+    if kind == "PNG" and data[12:16] == b"IHDR" and len(data) >= 24:
+        return int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
+    return None
+
+
 def cut_off(data: bytes, kind: str) -> str:
     """What is missing at the end of a picture of this format, in words; empty if nothing is, or Pillow will notice."""
     if kind == "PNG" and not _png_ends(data):
         return "the PNG stops before its end mark"
     if kind == "GIF" and not _gif_ends(data):
         return "the GIF stops before its end mark"
+    if kind == "WEBP" and int.from_bytes(data[4:8], "little") + 8 > len(data):
+        return f"the WebP should have {int.from_bytes(data[4:8], 'little') + 8} bytes and has {len(data)}"
     if kind == "JPEG2000" and b"\xff\x93" not in data:
         return "the JPEG 2000 stream holds no picture data"
     return ""
