@@ -403,6 +403,8 @@ def test_what_a_manifest_lists_and_cannot_be_had_is_skipped(pictures, tmp_path):
         "1.png/x.png": "listed in the manifest, but cannot be looked at: Not a directory",
     }
     assert report.indexed == 1
+    with opened(pictures) as collection:
+        assert {file["path"]: file["id"] for file in collection.files()} == {name: name for name in names}
     shutil.copy(pictures / "1.png", pictures / "missing.png")
     assert run(pictures).indexed == 1
 
