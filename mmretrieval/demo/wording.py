@@ -161,3 +161,9 @@ def choose_facts(scene: Scene, share: float, rng: Random) -> frozenset[str]:
     if not any(fact.startswith(("ingredient=", "animal=")) for fact in kept):
         kept.add(rng.choice([fact for fact in facts if fact.startswith(("ingredient=", "animal="))]))
     return frozenset(kept)
+
+
+def kinds(scene: Scene) -> frozenset[str]:
+    """What people ask for first: the ingredients of a dish, or the animals of a landscape and where they are."""
+    wanted = ("ingredient=",) if isinstance(scene, FoodPlate) else ("animal=", "habitat=")
+    return frozenset(fact for fact in scene.facts if fact.startswith(wanted))

@@ -19,8 +19,8 @@ from random import Random
 from typing import Any
 
 from mmretrieval.demo.sample import Domain, Sample, sample
-from mmretrieval.demo.scenes import FoodPlate, Scene
-from mmretrieval.demo.wording import choose_facts, describe
+from mmretrieval.demo.scenes import FoodPlate
+from mmretrieval.demo.wording import choose_facts, describe, kinds
 from mmretrieval.errors import UsageError
 
 SIZE = 256
@@ -106,7 +106,7 @@ def word_queries(samples: Sequence[Sample]) -> Iterator[DrawnQuery]:
         elif number % 4 == 1:
             kind, said = "dense", each.scene.facts
         else:
-            kind, said = _kinds(each.scene)
+            kind, said = ("ingredients" if each.scene.domain == "food" else "animals"), kinds(each.scene)
         relevant = tuple(other.id for other, known in zip(samples, facts, strict=True) if said <= known)
         yield DrawnQuery(f"{kind}-{number:06d}", kind, describe(each.scene, said, rng), relevant)
 
@@ -117,12 +117,6 @@ def composed_queries(samples: Sequence[Sample]) -> Iterator[DrawnQuery]:
         if each.reference is not None:
             relevant = tuple(other.id for other in samples if other.scene.facts == each.scene.facts)
             yield DrawnQuery(f"composed-{number:06d}", "composed", each.modification, relevant, each.reference)
-
-
-def _kinds(scene: Scene) -> tuple[str, frozenset[str]]:
-    if isinstance(scene, FoodPlate):
-        return "ingredients", frozenset(fact for fact in scene.facts if fact.startswith("ingredient="))
-    return "animals", frozenset(fact for fact in scene.facts if fact.startswith(("animal=", "habitat=")))
 
 
 def _row(each: Sample) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mmretrieval.demo.scenes import Scene
-from mmretrieval.demo.wording import choose_facts, describe
+from mmretrieval.demo.wording import choose_facts, describe, kinds
 from mmretrieval.training import pool, slots
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 PAIRS_PER_BATCH = {"warm": 24, "contrast": 96}
 SHARES = (0.15, 0.4, 0.6, 0.8, 0.8, 1.0)  # of the facts that a training text mentions
+KINDS_ALONE = 0.25  # of the texts mention nothing but ingredients, or animals and their habitat
 SHIFT = 3  # pixels a training picture is moved at most
 
 
@@ -49,7 +50,7 @@ class Batches:
     def texts(self, rows: NDArray[np.int64], step: int) -> tuple[Tensor, Tensor, Tensor]:
         """Padded token ids, mentioned facts, and the mask of allowed negatives."""
         rng = Random(f"texts:{self.seed}:{self.rank}:{step}")
-        facts = [choose_facts(self.scenes[row], rng.choice(SHARES), rng) for row in rows]
+        facts = [_said(self.scenes[row], rng) for row in rows]
         words = [describe(self.scenes[row], said, rng) for row, said in zip(rows, facts, strict=True)]
         ids = self.tokenizer(words)
         mentioned = slots.fact_rows(facts)
@@ -60,3 +61,7 @@ class Batches:
             torch.from_numpy(mentioned).to(self.device),
             torch.from_numpy(allowed).to(self.device),
         )
+
+
+def _said(scene: Scene, rng: Random) -> frozenset[str]:
+    return kinds(scene) if rng.random() < KINDS_ALONE else choose_facts(scene, rng.choice(SHARES), rng)

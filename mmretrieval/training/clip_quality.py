@@ -70,7 +70,7 @@ class Model:
         return F.normalize(torch.cat([self.clip.encode_text(ids) for ids in parts]), dim=-1)
 
 
-def measure(folder: Path, seed: str, scenes: int = 1000, probe_scenes: int = 3000) -> Quality:
+def measure(folder: Path, seed: str, scenes: int = 1000, probe_scenes: int = 8000) -> Quality:
     """A few minutes on one core, most of it drawing."""
     model = Model(folder)
     gallery = [scene(f"unseen:{seed}", number, "both") for number in range(scenes)]
