@@ -25,6 +25,7 @@ Digests = Callable[[Iterable[str]], Mapping[str, bytes]]
 
 _TICK_NS = 50_000_000  # a second change within one tick of the clock would leave size and time as they are
 _COARSE_NS = 2_000_000_000  # file systems that count whole seconds, or two
+_AHEAD_NS = 3_600_000_000_000  # a file server's clock may run ahead; a time beyond that was set by hand, and proves
 
 
 class Task(NamedTuple):
@@ -82,7 +83,8 @@ class Plan:
 def provable(mtime_ns: int, now_ns: int | None = None) -> int:
     """The time of change to remember: LOOK_AGAIN for one so recent that a further change could leave it as it is."""
     age = (time.time_ns() if now_ns is None else now_ns) - mtime_ns
-    return mtime_ns if age > (_COARSE_NS if mtime_ns % 1_000_000_000 == 0 else _TICK_NS) else LOOK_AGAIN
+    tick = _COARSE_NS if mtime_ns % 1_000_000_000 == 0 else _TICK_NS
+    return LOOK_AGAIN if -_AHEAD_NS < age <= tick else mtime_ns
 
 
 def same_bytes_as(record_id: str) -> str:
