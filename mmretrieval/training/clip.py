@@ -33,6 +33,7 @@ RATE = {"warm": 2e-3, "contrast": 1.2e-3}
 TOWER_RATE = 0.4  # of the rate above, for the vision tower once it has been warmed
 WARM_UP_STEPS = 150
 SAVE_SECONDS = 60.0
+MOST_PAIRS = 40_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ def train(
     *,
     resume: bool = False,
     seed: str = "0",
-    pairs: int = 40_000,
+    pairs: int | None = None,
     device: str | None = None,
     workers: int | None = None,
     progress: Report | None = None,
@@ -86,11 +87,13 @@ def train(
 ) -> TrainingReport:
     """Trains for `minutes` of wall time in all (drawing not counted), resumable at any checkpoint.
 
-    Writes the model folder `out` and, in `out/training/`, the drawn pictures (55 KB a pair) and the checkpoint.
+    Writes the model folder `out` and, in `out/training/`, the drawn pictures (55 KB a pair) and the checkpoint. Without
+    `pairs`, a thousand are drawn for every minute of training, at most `MOST_PAIRS`.
     On a CPU `workers` processes (default: one a core) train together; a GPU takes one.
     """
     if minutes <= 0:
         raise UsageError(f"--minutes {minutes}: give a positive number of minutes")
+    pairs = pairs or max(pool.CHUNK, min(MOST_PAIRS, round(1000 * minutes)))
     saved = _checkpoint(out)
     if resume and not saved.exists() and not saved.with_name("checkpoint.old").exists():
         raise UsageError(f"{out} holds no checkpoint to resume; leave --resume out")

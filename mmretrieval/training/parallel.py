@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,6 +38,7 @@ def group(workers: int, meeting: Path, member: Callable[..., None], *arguments: 
         for other in others:
             other.join(timeout=60)
             other.kill()
+        meeting.unlink(missing_ok=True)
 
 
 def join(rank: int, workers: int, meeting: str) -> None:
@@ -47,6 +49,7 @@ def join(rank: int, workers: int, meeting: str) -> None:
 
 
 def _member(rank: int, workers: int, meeting: str, member: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; rank 0 decides and tells the others
     join(rank, workers, meeting)
     try:
         member(rank, *arguments)
