@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -175,12 +175,19 @@ class _Run:
         ledger = read_ledger(self.catalog)
         if entries is None:
             found = scan(self.root, self.index.resolve(), {row.path: row for row in ledger})
-            return plan_folder(found, ledger, self.reader.digests)
+            return plan_folder(found, ledger, lambda paths: self.reader.digests(self._unless_stopped(paths)))
         stored = {
             record_id: (caption, meta)
             for record_id, caption, meta in self.catalog.rows("SELECT id, caption, meta FROM records")
         }
         return plan_manifest(entries, ledger, look_below(self.root), stored)
+
+    def _unless_stopped(self, paths: Iterable[str]) -> Iterator[str]:
+        """Half a plan is none: a stop while files are compared ends the run as Ctrl-C would."""
+        for path in paths:
+            if self.stop():
+                raise KeyboardInterrupt
+            yield path
 
     def _settle_facts(self, plan: Plan, entries: Sequence[Entry] | None) -> None:
         facts = {

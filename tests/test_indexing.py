@@ -119,6 +119,18 @@ def test_a_stop_keeps_what_was_committed_and_the_next_run_goes_on(pictures, how)
     assert (report.indexed, report.unchanged, report.interrupted) == (4, 6, False)
 
 
+def test_a_stop_while_touched_files_are_compared_changes_nothing(pictures):
+    run(pictures)
+    for file in pictures.iterdir():
+        os.utime(file, ns=(LONG_AGO, LONG_AGO))
+    with opened(pictures) as collection:
+        asked = iter([False] * 5 + [True])
+        report = run(pictures, stop=asked.__next__)
+        assert (report.unchanged, report.interrupted) == (0, True)
+        assert collection.refresh() is collection
+    assert run(pictures).unchanged == 10
+
+
 def test_an_interrupted_run_removes_nothing(pictures):
     run(pictures)
     (pictures / "3.png").unlink()
