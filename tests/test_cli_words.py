@@ -204,6 +204,15 @@ def test_every_failure_is_one_sentence_with_its_status(error, code, message):
     assert "\n" not in sentence
 
 
+@pytest.fixture
+def usual_interrupt():
+    """Ctrl-C as in a terminal; a job in the background is started with it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("usual_interrupt")
 def test_two_wishes_to_stop_are_a_stop():
     with stoppable() as stop:
         assert not stop()
