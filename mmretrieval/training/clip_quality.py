@@ -40,6 +40,7 @@ class Quality:
     pair_by_domain: dict[str, float]
     probes: dict[str, dict[str, float]]
     scenes: int
+    probe_scenes: int
 
 
 class Model:
@@ -89,6 +90,7 @@ def measure(folder: Path, seed: str, scenes: int = 1000, probe_scenes: int = 800
         pair_by_domain=by_domain,
         probes=_probes(model, gallery, vectors, tower, seed, probe_scenes),
         scenes=scenes,
+        probe_scenes=probe_scenes,
     )
 
 
