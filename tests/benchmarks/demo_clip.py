@@ -55,8 +55,8 @@ own preprocessing. Written by `tests/benchmarks/demo_clip.py`.
 - *dense*: the query mentions all facts.
 - *one-attribute pair*: a subset query against its scene and the same scene with one mentioned attribute changed
   ({quality.pairs} pairs; chance 50 %): food {food:.1%}, nature {nature:.1%}.
-- *ingredient*, *species*: a linear classifier on the embedding, fitted on {quality.probe_scenes:,} scenes of another seed,
-  names what lies at a place of the plate or stands on a side (24 and 12 kinds; empty places not counted).
+- *ingredient*, *species*: a linear classifier on the embedding, fitted on {quality.probe_scenes:,} scenes of another
+  seed, names what lies at a place of the plate or stands on a side (24 and 12 kinds; empty places not counted).
 
 ## More
 
