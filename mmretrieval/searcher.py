@@ -27,6 +27,9 @@ DRAWN_WORLD_ONLY = (
     "this index was made with the demo model, which knows nothing but the drawn demo pictures: for photographs its "
     "order means little; index them again into a new folder with a real model (mmretrieval index --help names one)"
 )
+EMPTY = (
+    "this index holds no picture, so nothing can be found; mmretrieval info --files tells what was left out, and why"
+)
 _NO_WEIGHTS: Mapping[str, float] = MappingProxyType({})
 
 
@@ -59,7 +62,7 @@ def index(
         made_with, made_in = _made_with(Path(index))
         name = made_with if encoder == DEFAULT else encoder
         encoder = open_encoder(name, device=device, precision=precision or made_in)
-    return run(
+    report = run(
         Path(source),
         Path(index),
         encoder=encoder,
@@ -68,6 +71,14 @@ def index(
         progress=progress,
         stop=stop,
     )
+    with Collection.open(Path(index)) as collection:
+        return replace(report, warnings=(*report.warnings, *_doubts(collection)))
+
+
+def _doubts(collection: Collection) -> tuple[str, ...]:
+    """What a user should know of any answer from this index."""
+    misused = collection.encoder_spec == "demo" and not collection.is_drawn and collection.count
+    return (DRAWN_WORLD_ONLY,) if misused else ()
 
 
 def _made_with(index: Path) -> tuple[str, Literal["fp32", "bf16"]]:
@@ -91,8 +102,7 @@ class Searcher:
         """Use `Searcher.open`, or give a pipeline of your own over an opened collection."""
         self.collection = collection
         self.pipeline = pipeline
-        misused = collection.encoder_spec == "demo" and not collection.is_drawn
-        self._warnings = (DRAWN_WORLD_ONLY,) if misused else ()
+        self._warnings = _doubts(collection) if collection.count else (EMPTY,)
 
     @classmethod
     def open(

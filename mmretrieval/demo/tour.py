@@ -1,4 +1,4 @@
-"""The tour: draw a collection, index it with the shipped model, search it in five ways, show what is right."""
+"""The tour: draw a collection, index it with the shipped model, search it in six ways, show what is right."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 import mmretrieval as mm
 from mmretrieval.demo.tour import run
@@ -16,6 +17,7 @@ from mmretrieval.encoders import demo_folder
 from mmretrieval.evaluation.experiment import evaluate
 from mmretrieval.evaluation.queries import read_queries
 from mmretrieval.evaluation.runs import read_qrels
+from mmretrieval.searcher import DRAWN_WORLD_ONLY, EMPTY
 
 MEGABYTES = 15
 
@@ -85,3 +87,19 @@ def test_the_tour_shows_right_answers_and_draws_its_sheets_once(
     assert "✓" in text
     assert "60 indexed now" in text
     assert "0 indexed now, 60 were already" in "\n".join(run(tmp_path))
+
+
+def test_pictures_that_are_not_drawn_come_with_a_warning_when_indexed_and_when_searched(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    Image.new("RGB", (90, 60), (200, 40, 40)).save(tmp_path / "photos" / "red.png")
+    assert mm.index(tmp_path / "photos", tmp_path / "index", "demo").warnings == (DRAWN_WORLD_ONLY,)
+    with mm.Searcher.open(tmp_path / "index") as searcher:
+        assert searcher.search("red").warnings == (DRAWN_WORLD_ONLY,)
+
+
+def test_an_empty_index_says_so_at_every_search(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    mm.index(tmp_path / "photos", tmp_path / "index", "demo")
+    with mm.Searcher.open(tmp_path / "index") as searcher:
+        ranking = searcher.search("red")
+    assert (ranking.hits, ranking.warnings) == ((), (EMPTY,))
