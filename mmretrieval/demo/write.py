@@ -136,7 +136,7 @@ def _claim(folder: Path, sign: dict[str, Any]) -> None:
     """Marks the folder as this world before anything is drawn, so that a broken run can be finished later."""
     known = folder / _SIGN
     if known.exists():
-        if json.loads(known.read_text()) != sign:
+        if known.read_text() != json.dumps(sign) + "\n":
             raise UsageError(f"{folder} holds a world with other arguments; name another folder or delete this one")
     elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder} is not empty and holds no drawn world; name a folder that is new or empty")
