@@ -67,4 +67,10 @@ def _hits(returned: object) -> list[Hit]:
 def _with_evidence(hit: Hit, old: Hit | None) -> Hit:
     if old is None:
         return hit
-    return replace(hit, path=hit.path or old.path, why=hit.why or old.why, scores={**old.scores, **hit.scores})
+    return replace(
+        hit,
+        path=hit.path or old.path,
+        why=hit.why or old.why,
+        scores={**old.scores, **hit.scores},
+        shares={**old.shares, **hit.shares},
+    )

@@ -14,6 +14,7 @@ from mmretrieval.checked_encoder import CheckedEncoder
 from mmretrieval.collection import Collection
 from mmretrieval.errors import NotFound, UsageError
 from mmretrieval.pipeline import OnError, Pipeline
+from mmretrieval.planner import AUTO, open_index
 from mmretrieval.protocols import Encoder
 from mmretrieval.types import Query, Ranking
 
@@ -110,21 +111,22 @@ class Searcher:
         index: Path | str,
         *,
         encoder: str | Encoder | None = None,
-        index_kind: str = "exact",
+        index_kind: str = AUTO,
         device: str | None = None,
     ) -> Searcher:
         """Open an index folder for reading; None means the encoder that the index names.
 
         Raises NotFound without an index, UsageError for an unknown `index_kind` (see `mmretrieval list indexes`).
         """
-        nearest = registry.load("indexes", index_kind)
+        if index_kind != AUTO:
+            registry.load("indexes", index_kind)  # a misspelt kind is told before anything is opened
         dense = registry.load("first_stages", "dense")
         with ExitStack() as undo:
             collection = Collection.open(Path(index))
             undo.callback(collection.close)
             checked = CheckedEncoder(collection, encoder, device)
-            rows = nearest(collection.rows("image"), cache=Path(index) / "cache" / "image")
-            pipeline = Pipeline([dense(checked, collection, rows)], collection=collection)
+            nearest = open_index(collection, index_kind)
+            pipeline = Pipeline([dense(checked, collection, nearest)], collection=collection)
             undo.pop_all()
         return cls(collection, pipeline)
 

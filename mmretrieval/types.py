@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 Status = Literal["ok", "repaired", "partial", "fallback"]
+Compose = Literal["sum", "slerp", "product"]
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -42,12 +43,35 @@ class ImageRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """One more part of a query: words, or a picture (a file, an opened image, or a record's id), with its weight.
+
+    A negative weight leads away from the part.
+    """
+
+    text: str = ""
+    image: Path | Image | None = None
+    image_id: str | None = None
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        given = (bool(self.text.strip()), self.image is not None, self.image_id is not None)
+        if sum(given) != 1:
+            raise UsageError("a part of a query is words, a picture, or the id of one: give exactly one of them")
+        if not -1e6 < self.weight < 1e6:  # also refuses NaN, which compares false
+            raise UsageError(f"a part of a query has the weight {self.weight}: use a finite number")
+
+
+@dataclass(frozen=True, slots=True)
 class Query:
-    """What is sought: words, a picture, or a picture plus a change.
+    """What is sought: words, a picture, a picture plus a change, examples, or several of these.
 
     The picture is either a file or an opened image (`image`) or a record of the collection (`image_id`).
     With a picture, `text` is the modification. `weights` holds one number for "text" and one for "image";
-    a missing one is 1. Ids in `exclude` are never returned; `within`, if given, restricts the search to its ids.
+    a missing one is 1. `parts` are further words and pictures with weights of their own; `compose` says how words and
+    pictures are joined. `like` and `unlike` are ids of confirmed examples and counter-examples.
+    Ids in `exclude` are never returned; `within`, if given, restricts the search to its ids, and `filter` to the
+    records whose metadata it describes (see `filters`).
     """
 
     id: str = "q"
@@ -57,10 +81,15 @@ class Query:
     weights: Mapping[str, float] = field(default_factory=_nothing)
     exclude: frozenset[str] = frozenset()
     within: frozenset[str] | None = None
+    parts: tuple[Part, ...] = ()
+    like: tuple[str, ...] = ()
+    unlike: tuple[str, ...] = ()
+    compose: Compose = "sum"
+    filter: str = ""
 
     def __post_init__(self) -> None:
-        if not self.text.strip() and self.image is None and self.image_id is None:
-            raise UsageError(f"query '{self.id}' is empty: give words, a picture, or both")
+        if not (self.text.strip() or self.has_image or self.parts or self.like):
+            raise UsageError(f"query '{self.id}' is empty: give words, a picture, an example, or several of these")
         if self.image is not None and self.image_id is not None:
             raise UsageError(f"query '{self.id}' names two pictures: give a file or an id, not both")
         for part, weight in self.weights.items():
@@ -85,7 +114,8 @@ class Hit:
 
     Its position in the ranking is the result; `score` is only the evidence of the stage named in `by`: larger is
     better, comparable only between hits of the same `by` and query, None where that stage gives an order alone.
-    `scores` holds the evidence per channel, `why` one line for the user.
+    `scores` holds what each channel adds to it, `shares` what each part of the query adds, `why` one line for the
+    user. `duplicates` are the ids of near-duplicates that were folded into this hit.
     """
 
     id: str
@@ -94,6 +124,8 @@ class Hit:
     path: str = ""
     why: str = ""
     scores: Mapping[str, float] = field(default_factory=_nothing)
+    shares: Mapping[str, float] = field(default_factory=_nothing)
+    duplicates: tuple[str, ...] = ()
 
     def to_dict(self, rank: int) -> dict[str, Any]:
         """As JSON, with its 1-based rank."""
@@ -105,6 +137,8 @@ class Hit:
             "by": self.by,
             "why": self.why,
             "scores": dict(self.scores),
+            "shares": dict(self.shares),
+            "duplicates": list(self.duplicates),
         }
 
 

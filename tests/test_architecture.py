@@ -19,7 +19,7 @@ LEVELS = {
           images pixels reading sniff quiet looking batches creation compaction
           canary hub""",
     2: "encoders indexes rewriters first_stages refiners rerankers mllms datasets",
-    3: "collection checked_encoder indexing pipeline evaluation demo training",
+    3: "collection checked_encoder indexing pipeline planner evaluation demo training",
     4: "searcher demo.tour cli __init__ __main__",
 }
 LEVEL_OF = {room: level for level, rooms in LEVELS.items() for room in rooms.split()}

@@ -26,7 +26,7 @@ def evaluate(
     run: Annotated[
         Path | None, typer.Option("--run", metavar="OUT.trec", help="Write the rankings as a TREC run.")
     ] = None,
-    index_kind: IndexKind = "exact",
+    index_kind: IndexKind = "auto",
     encoder: EncoderOverride = None,
     device: Device = None,
     json: Json = False,

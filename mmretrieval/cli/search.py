@@ -22,7 +22,7 @@ def search(
         str | None, typer.Option("--weight", metavar="text=W,image=W", help="How much the words and the picture count.")
     ] = None,
     top_k: Annotated[int, typer.Option("-k", "--top-k", min=1, help="How many pictures.")] = 10,
-    index_kind: IndexKind = "exact",
+    index_kind: IndexKind = "auto",
     encoder: EncoderOverride = None,
     device: Device = None,
     json: Json = False,
