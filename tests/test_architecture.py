@@ -17,7 +17,7 @@ LEVELS = {
     1: """stages driver glue composition
           storage segments catalog manifest lock scan ledger ids plan changes lookahead
           images pixels reading sniff quiet looking batches creation compaction
-          canary hub""",
+          canary hub benchmarks""",
     2: "encoders indexes rewriters first_stages refiners rerankers mllms datasets",
     3: "collection checked_encoder indexing pipeline planner evaluation demo training",
     4: "searcher demo.tour cli __init__ __main__",
