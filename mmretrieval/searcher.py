@@ -16,7 +16,7 @@ from mmretrieval.errors import NotFound, UsageError
 from mmretrieval.pipeline import OnError, Pipeline
 from mmretrieval.planner import AUTO, open_index
 from mmretrieval.protocols import Encoder
-from mmretrieval.types import Query, Ranking
+from mmretrieval.types import Compose, Part, Query, Ranking
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -143,17 +143,35 @@ class Searcher:
         image_id: str | None = None,
         weights: Mapping[str, float] | None = None,
         top_k: int = 10,
+        filter: str = "",  # noqa: A002 (the word that users know)
+        compose: Compose = "sum",
+        minus: Sequence[str] = (),
+        like: Sequence[str] = (),
+        unlike: Sequence[str] = (),
     ) -> Ranking:
         """The best `top_k` images for words, for a picture (a file, an opened image, or an id), or for both.
 
         With a picture the words are the change that is wanted. `weights` holds a number for "text" and "image".
+        `minus` holds words to lead away from, `like` and `unlike` ids of examples and counter-examples, `compose` says
+        how the parts are joined, and `filter` restricts the search to the records it describes.
         """
         if isinstance(query, Query):
-            if image is not None or image_id is not None or weights is not None:
-                raise UsageError("a Query holds its own picture and weights: give either a Query or its parts")
+            parts = (image, image_id, weights, filter, *minus, *like, *unlike)
+            if any(part not in (None, "") for part in parts) or compose != "sum":
+                raise UsageError("a Query holds its own picture, weights and filter: give either a Query or its parts")
         else:
-            image = Path(image) if isinstance(image, str) else image
-            query = Query("q", query or "", image, image_id, weights or _NO_WEIGHTS)
+            query = Query(
+                "q",
+                query or "",
+                Path(image) if isinstance(image, str) else image,
+                image_id,
+                weights or _NO_WEIGHTS,
+                parts=tuple(Part(text=text, weight=-1.0) for text in minus),
+                like=tuple(like),
+                unlike=tuple(unlike),
+                compose=compose,
+                filter=filter,
+            )
         return self.search_all([query], top_k)[0]
 
     def search_all(self, queries: Sequence[Query], top_k: int = 10, *, on_error: OnError = "raise") -> list[Ranking]:
