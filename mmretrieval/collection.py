@@ -87,6 +87,12 @@ class Collection:
         return bool(self._meta["is_drawn"])
 
     @property
+    def plan(self) -> dict[str, Any]:
+        """What `planner.prepare` chose for the pictures' vectors; empty where it never ran."""
+        plan: dict[str, Any] = self._meta.get("first_stage", {})
+        return plan
+
+    @property
     def text_mean(self) -> NDArray[np.float32]:
         """Mean of encoded texts of the day of creation: captions of the collection, else neutral sentences, (dim,)."""
         return np.array(self._meta["text_mean"], dtype=np.float32)
