@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from mmretrieval.catalog import Catalog
+from mmretrieval.errors import StorageError
 from mmretrieval.segments import ROWS_PER_SEGMENT, Segment, append_rows, map_segment, segment_path
 from mmretrieval.storage import writing
 
@@ -16,6 +17,20 @@ LEAST_DEAD = 4096  # below that the room is not worth the work
 DEAD_SHARE = 0.25
 _ROWS_AT_ONCE = 16_384
 _log = logging.getLogger(__name__)
+
+
+def tidy(catalog: Catalog, index: Path) -> list[str]:
+    """Removes what no record needs any more, where that is worth the work; returns warnings.
+
+    It only saves room, so a disk that refuses is no reason to fail.
+    """
+    remove_orphans(catalog, index)
+    if is_due(catalog):
+        try:
+            compact(catalog, index)
+        except StorageError as error:
+            return [f"the room of removed pictures could not be given back: {error}"]
+    return []
 
 
 def is_due(catalog: Catalog, channel: str = "image") -> bool:
@@ -40,8 +55,8 @@ def compact(catalog: Catalog, index: Path, channel: str = "image", *, rows_per_s
         "SELECT record, segment, row FROM vectors JOIN records ON records.number = record WHERE channel = ? ORDER BY id"
     )
     table = np.array(catalog.rows(sql, [channel]), dtype=np.int64).reshape(-1, 3)
-    last: Segment | None = Segment(max((segment.number for segment in old), default=-1) + 1, 0)
-    lengths: dict[int, int] = {}
+    last = Segment(max((segment.number for segment in old), default=-1) + 1, 0)
+    lengths = {last.number: 0}  # without a live row an empty segment stays, so that no number is ever used again
     with writing(index):
         mapped = {segment.number: map_segment(index, channel, segment, dim) for segment in old}
         for start in range(0, len(table), _ROWS_AT_ONCE):

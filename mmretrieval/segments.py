@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 ROWS_PER_SEGMENT = 1_000_000
 ROW_TYPE = np.dtype("<f2")
+_PLACES = 262_144  # places looked at together, so that no table of all of them is made
 
 
 class Segment(NamedTuple):
@@ -120,7 +122,9 @@ def _too_short(path: Path, rows: int) -> InvalidData:
 class Rows:
     """The rows of one channel at one moment; it never changes, whatever a writer does meanwhile.
 
-    Position p stands for the p-th id in sorted order, so a tie broken by position is a tie broken by id.
+    Position p stands for the p-th id in sorted order, so a tie broken by position is a tie broken by id. A slot is
+    where a row lies: slots count all stored rows, dead ones too, segment by segment. A later upsert moves positions but
+    never slots, so what stands on slots (an index of FAISS) still holds after it; only compaction starts anew.
     """
 
     def __init__(
@@ -131,61 +135,90 @@ class Rows:
         dim: int,
         name: str,
     ) -> None:
-        """`segments` are numbers with mapped rows, `places` the (segment, row) of each position, (n, 2).
+        """`segments` are numbers, rising, with mapped rows; `places` the (segment, row) of each position, (n, 2).
 
         `name` tells channels of different collections apart.
         """
         self.n = len(places)
         self.dim = dim
+        self._name = name
         self._places = places
-        self._segments = dict(segments)
-        self._positions = {number: self._positions_of(number, len(matrix)) for number, matrix in segments}
-        self._key = self._fingerprint(name)
-
-    def _positions_of(self, number: int, rows: int) -> NDArray[np.int64]:
-        """For each row of a segment its position, -1 where no record owns it any more."""
-        owners = np.full(rows, -1, dtype=np.int64)
-        mine = np.flatnonzero(self._places[:, 0] == number)
-        owners[self._places[mine, 1]] = mine
-        return owners
-
-    def _fingerprint(self, name: str) -> str:
-        """A committed row never changes, so name and places pin the content."""
-        digest = hashlib.blake2b(f"{name}\n{self.dim}\n".encode(), digest_size=16)
-        digest.update(np.ascontiguousarray(self._places, dtype="<i8").tobytes())
-        return digest.hexdigest()
+        self._numbers = np.array([number for number, _ in segments], dtype=np.int64)
+        self._matrices = [np.asarray(matrix) for _, matrix in segments]  # a mapped array is slow to cut, its base not
+        self._starts = np.cumsum([0, *(len(matrix) for matrix in self._matrices)], dtype=np.int64)
 
     @property
+    def stored(self) -> int:
+        """How many slots there are: live rows and dead ones."""
+        return int(self._starts[-1])
+
+    @cached_property
     def key(self) -> str:
         """Equal keys mean equal content, also in another process; for naming caches."""
-        return self._key
+        digest = hashlib.blake2b(f"{self._name}\n{self.dim}\n".encode(), digest_size=16)
+        for start in range(0, self.n, _PLACES):
+            digest.update(np.ascontiguousarray(self._places[start : start + _PLACES], dtype="<i8").tobytes())
+        return digest.hexdigest()
+
+    def storage_key(self, slots: int) -> str:
+        """A name for the content of the first `slots` slots, at most `stored`; later appends do not change it."""
+        lengths = np.minimum(np.diff(self._starts), np.maximum(slots - self._starts[:-1], 0))
+        parts = [f"{number}:{length}" for number, length in zip(self._numbers, lengths, strict=True) if length]
+        text = f"{self._name}\n{self.dim}\n{' '.join(parts)}"
+        return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+    @cached_property
+    def owners(self) -> NDArray[np.int32]:
+        """For each slot its position, (stored,); -1 where no record owns it any more."""
+        owners = np.full(self.stored, -1, dtype=np.int32)
+        for start in range(0, self.n, _PLACES):
+            positions = np.arange(start, min(start + _PLACES, self.n))
+            owners[self.slots(positions)] = positions
+        return owners
+
+    def slots(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Where the rows at these positions lie; raises NotFound for a position outside 0..n-1."""
+        positions = np.asarray(positions, dtype=np.int64)
+        if positions.size and (positions.min() < 0 or positions.max() >= self.n):
+            raise NotFound(f"a position outside 0..{self.n - 1} was asked for: use positions of this snapshot only")
+        places = self._places[positions]
+        slots: NDArray[np.int64] = self._starts[np.searchsorted(self._numbers, places[:, 0])] + places[:, 1]
+        return slots
+
+    def stored_blocks(self, first: int = 0, rows_per_block: int = 65_536) -> Iterator[tuple[int, NDArray[np.float16]]]:
+        """Every slot from `first` on, as pairs of a slot and the (m, dim) rows from it on, dead rows too.
+
+        The matrix is a view into the mapped file; do not write to it.
+        """
+        for start, matrix in zip(self._starts.tolist(), self._matrices, strict=False):
+            for row in range(max(first - start, 0), len(matrix), rows_per_block):
+                yield start + row, matrix[row : row + rows_per_block]
 
     def blocks(self, rows_per_block: int = 65_536) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float16]]]:
         """Every live row once, as pairs of positions (m,) and rows (m, dim), m ≤ rows_per_block, in disk order.
 
         The matrix is a view into the mapped file where no row in between is dead; do not write to it.
         """
-        for number, matrix in self._segments.items():
-            owners = self._positions[number]
-            for start in range(0, len(matrix), rows_per_block):
-                positions = owners[start : start + rows_per_block]
-                live = positions >= 0
-                if live.all():
-                    yield positions, matrix[start : start + rows_per_block]
-                elif live.any():
-                    yield positions[live], matrix[start : start + rows_per_block][live]
+        for slot, matrix in self.stored_blocks(rows_per_block=rows_per_block):
+            positions = self.owners[slot : slot + len(matrix)].astype(np.int64)
+            live = positions >= 0
+            if live.all():
+                yield positions, matrix
+            elif live.any():
+                yield positions[live], matrix[live]
 
     def take(self, positions: NDArray[np.int64]) -> NDArray[np.float32]:
         """The rows at these positions, (len(positions), dim); unit up to the rounding of float16.
 
         Raises NotFound for a position outside 0..n-1.
         """
-        positions = np.asarray(positions, dtype=np.int64)
-        if positions.size and (positions.min() < 0 or positions.max() >= self.n):
-            raise NotFound(f"a position outside 0..{self.n - 1} was asked for: use positions of this snapshot only")
-        taken = np.empty((len(positions), self.dim), dtype=np.float32)
-        places = self._places[positions]
-        for number in np.unique(places[:, 0]):
-            here = places[:, 0] == number
-            taken[here] = self._segments[int(number)][places[here, 1]]
+        return self.take_slots(self.slots(positions))
+
+    def take_slots(self, slots: NDArray[np.int64]) -> NDArray[np.float32]:
+        """The rows in these slots, (len(slots), dim)."""
+        taken = np.empty((len(slots), self.dim), dtype=np.float32)
+        segments = np.searchsorted(self._starts, slots, side="right") - 1
+        for segment in np.unique(segments):
+            here = segments == segment
+            taken[here] = self._matrices[segment][slots[here] - self._starts[segment]]
         return taken

@@ -103,3 +103,18 @@ def test_an_empty_index_compacts_to_nothing(tmp_path):
     index(tmp_path / "pictures", tmp_path / "index", encoder=SketchEncoder())
     compacted(tmp_path / "index")
     assert state(tmp_path / "index") == ([], [], 0)
+
+
+def test_a_segment_number_is_never_used_for_other_rows(pictures):
+    folder = pictures.parent / "index"
+    for picture in pictures.iterdir():
+        picture.unlink()
+    index(pictures, folder, encoder=SketchEncoder())
+    with Collection.open(folder) as collection:
+        before = collection.rows().storage_key(collection.rows().stored)
+    compacted(folder)
+    for number in range(22):
+        save(pictures / f"{number:02d}.png", 200 + number)
+    index(pictures, folder, encoder=SketchEncoder())
+    with Collection.open(folder) as collection:
+        assert collection.rows().storage_key(collection.rows().stored) != before

@@ -118,3 +118,29 @@ def test_a_position_of_another_snapshot_is_refused(tmp_path, rng, position):
     lengths, places = grow(tmp_path, unit(rng, 3))
     with pytest.raises(NotFound, match=r"outside 0\.\.2"):
         rows_of(tmp_path, lengths, places).take(np.array([position]))
+
+
+def test_slots_stay_where_they_are_while_positions_move(tmp_path, rng):
+    first, second = unit(rng, 10), unit(rng, 8)
+    lengths, places = grow(tmp_path, first)
+    before = rows_of(tmp_path, lengths, places)
+    lengths, all_places = grow(tmp_path / "again", first, second)
+    order = rng.permutation(18)[:15]  # three rows are dead, the others have moved
+    after = rows_of(tmp_path / "again", lengths, all_places[order])
+    assert (before.stored, after.stored) == (10, 18)
+    for slot, row in enumerate(np.concatenate([first, second])):
+        np.testing.assert_array_equal(after.take_slots(np.array([slot]))[0], row.astype(np.float16))
+        assert after.owners[slot] == (np.flatnonzero(order == slot)[0] if slot in order else -1)
+    np.testing.assert_array_equal(after.slots(np.arange(15)), order)
+    assert before.storage_key(10) == after.storage_key(10) != after.storage_key(18)
+    assert before.storage_key(10) != rows_of(tmp_path, {0: 7, 1: 3}, places, name="b").storage_key(10)
+
+
+@pytest.mark.parametrize("first", [0, 3, 7, 12, 18])
+def test_stored_blocks_give_all_slots_from_one_on(tmp_path, rng, first):
+    matrix = unit(rng, 18)
+    lengths, places = grow(tmp_path, matrix)
+    blocks = list(rows_of(tmp_path, lengths, places[:4]).stored_blocks(first, 5))
+    assert [slot for slot, block in blocks for slot in range(slot, slot + len(block))] == list(range(first, 18))
+    given = np.concatenate([np.empty((0, 6)), *(block for _, block in blocks)])
+    np.testing.assert_array_equal(given, matrix.astype(np.float16)[first:])
