@@ -20,10 +20,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from mmretrieval import full_text
 from mmretrieval.errors import InvalidData, NotFound, StorageError
 from mmretrieval.storage import primary_code, storage_error, sync_folder, writing
 
-FORMAT = 1
+FORMAT = 2  # 1 had no full text; a writer adds it, and until then a reader does without
 NAME = "catalog.sqlite"
 SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -42,6 +43,12 @@ CREATE TABLE files (
     key TEXT PRIMARY KEY, path TEXT NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, hash BLOB NOT NULL,
     state TEXT NOT NULL, reason TEXT NOT NULL, id TEXT NOT NULL
 ) WITHOUT ROWID;
+"""
+# A vector of a caption is worth nothing once the caption is another one; the next run of the indexer makes it anew.
+STALE_CAPTIONS = """
+CREATE TRIGGER caption_changed AFTER UPDATE OF caption ON records WHEN old.caption <> new.caption BEGIN
+    DELETE FROM vectors WHERE channel = 'caption' AND record = old.number;
+END
 """
 _UNREADABLE_THERE = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL}
 _BUSY_SECONDS = 30.0
@@ -89,13 +96,25 @@ class Catalog:
             # power cut, too, takes at most the batch in hand. NORMAL would be safe against SIGKILL only.
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA journal_mode = WAL")
-        return _checked(cls(connection, index))
+            full_text.allow_words(connection)
+        catalog = _checked(cls(connection, index))
+        try:
+            _bring_up_to_date(catalog)
+        except BaseException:
+            catalog.close()
+            raise
+        return catalog
 
     def rows(self, sql: str, values: Iterable[Any] = ()) -> list[tuple[Any, ...]]:
         """All rows of a SELECT, or of a statement that has none. Raises StorageError, InvalidData when damaged."""
         with self._lock, writing(self.index):
             found: list[tuple[Any, ...]] = self._connection.execute(sql, tuple(values)).fetchall()
         return found
+
+    @property
+    def format(self) -> int:
+        """The format of the file; `FORMAT` once a writer of this version has opened it."""
+        return int(self.rows("PRAGMA user_version")[0][0])
 
     def meta(self) -> dict[str, Any]:
         return {key: json.loads(value) for key, value in self.rows("SELECT key, value FROM meta")}
@@ -140,8 +159,10 @@ def create(index: Path, facts: Mapping[str, Any], channels: Mapping[str, int]) -
     with writing(index):
         for rest in (unfinished, *(index / (unfinished.name + ending) for ending in ("-wal", "-shm", "-journal"))):
             rest.unlink(missing_ok=True)
-        catalog = Catalog(_connect(f"file:{quote(str(unfinished))}"), index)
+        connection = _connect(f"file:{quote(str(unfinished))}")
+        catalog = Catalog(connection, index)
         try:
+            full_text.allow_words(connection)
             _fill(catalog, facts, channels)
         finally:
             catalog.close()
@@ -153,9 +174,8 @@ def _fill(catalog: Catalog, facts: Mapping[str, Any], channels: Mapping[str, int
     # The mode is kept in the file, and closing the only connection folds the log into it: one file is renamed.
     catalog.rows("PRAGMA journal_mode = WAL")
     with catalog.transaction():
-        for statement in SCHEMA.split(";"):
+        for statement in (*SCHEMA.split(";"), STALE_CAPTIONS, *full_text.SCHEMA, f"PRAGMA user_version = {FORMAT}"):
             catalog.rows(statement)
-        catalog.rows(f"PRAGMA user_version = {FORMAT}")
         catalog.set_meta(facts)
         catalog.many("INSERT INTO channels VALUES (?, ?)", channels.items())
 
@@ -215,14 +235,27 @@ def _begin(uri: str) -> sqlite3.Connection:
     return connection
 
 
+def _bring_up_to_date(catalog: Catalog) -> None:
+    """Gives a catalogue of format 1 its full text, whole or not at all."""
+    if catalog.format == FORMAT:
+        return
+    with catalog.transaction():
+        for statement in (STALE_CAPTIONS, *full_text.SCHEMA, full_text.FILL, f"PRAGMA user_version = {FORMAT}"):
+            catalog.rows(statement)
+        catalog.set_meta({"format": FORMAT})
+        catalog.rows("UPDATE meta SET value = value + 1 WHERE key = 'generation'")
+
+
 def _checked(catalog: Catalog) -> Catalog:
-    """Refuses a file that is not a catalogue of this format; there is nothing older to migrate from yet."""
+    """Refuses a file that is not a catalogue of a format that this version knows."""
     try:
-        ((version,),) = catalog.rows("PRAGMA user_version")
-        if version == FORMAT:
+        version = catalog.format
+        if 1 <= version <= FORMAT:
             return catalog
         cure = "update mmretrieval" if version > FORMAT else "index the pictures again into a new folder"
-        raise InvalidData(f"{catalog.index}: the catalogue has format {version}, this version reads {FORMAT}; {cure}")
+        raise InvalidData(
+            f"{catalog.index}: the catalogue has format {version}, this version reads up to {FORMAT}; {cure}"
+        )
     except sqlite3.Error as error:
         catalog.close()
         raise storage_error(catalog.index, error) from error

@@ -15,7 +15,7 @@ HEAVY = ("torch", "open_clip", "transformers", "faiss", "gradio", "pyarrow")
 LEVELS = {
     0: "errors types asks vectors registry protocols",
     1: """stages driver glue composition
-          storage segments catalog manifest lock scan ledger ids plan changes lookahead
+          storage segments full_text catalog manifest lock scan ledger ids plan changes lookahead
           images pixels reading sniff quiet looking batches creation compaction
           canary hub benchmarks""",
     2: "encoders indexes rewriters first_stages refiners rerankers mllms datasets",

@@ -16,6 +16,7 @@ from store_samples import SketchEncoder, save
 
 from mmretrieval.collection import Collection
 from mmretrieval.errors import IndexLocked, InvalidData, NotFound, StorageError
+from mmretrieval.full_text import allow_words
 from mmretrieval.indexing import index
 from mmretrieval.lock import sole_writer
 
@@ -175,6 +176,7 @@ def test_a_read_only_index_of_a_writer_that_was_killed_is_read_with_its_log(pict
     into = tmp_path / "index"
     run(pictures, into)
     writer = sqlite3.connect(into / "catalog.sqlite", isolation_level=None)
+    allow_words(writer)
     writer.execute("UPDATE records SET caption = 'from the log' WHERE id = '07'")
     copy = tmp_path / "copy"
     copy.mkdir()
@@ -258,7 +260,7 @@ def test_an_index_of_a_newer_version_is_refused_with_the_cure(pictures, tmp_path
     connection.execute("PRAGMA user_version = 99")
     connection.close()
     for attempt in (lambda: state(into), lambda: run(pictures, into)):
-        with pytest.raises(InvalidData, match="has format 99, this version reads 1; update mmretrieval"):
+        with pytest.raises(InvalidData, match="has format 99, this version reads up to 2; update mmretrieval"):
             attempt()
 
 

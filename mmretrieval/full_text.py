@@ -1,0 +1,127 @@
+"""Full text of captions and metadata: an FTS5 table in the catalogue, kept in step with the records by triggers.
+
+The text of a record is its caption and every text value of its metadata; names of fields are no part of it. Letters
+count without case and accents (`unicode61 remove_diacritics 2`), and English endings are cut off (`porter`): captions
+and queries differ in them more than in anything else ("two dogs" and "a dog"). Words of other languages go through
+the same rules on both sides, so they still meet; now and then two of them fall together. Scripts that are written
+without blanks are indexed sign by sign, since otherwise a whole sentence would be one word.
+
+A record without any word is not in the table, so that it counts in no statistic. The table keeps no copy of the
+texts: SQLite takes a record out by its old text, hence a change of `searchable` needs a new format of the catalogue.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+import unicodedata
+from collections.abc import Iterator, Sequence
+from math import log
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+import numpy as np
+
+from mmretrieval.errors import MissingPrerequisite
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+# Most collections have neither captions nor metadata: then the cheap look at both saves the call of a function.
+SCHEMA = (
+    "CREATE VIRTUAL TABLE words USING fts5(text, content='', tokenize='porter unicode61 remove_diacritics 2')",
+    """CREATE TRIGGER words_of_new AFTER INSERT ON records WHEN new.caption <> '' OR new.meta <> '{}' BEGIN
+        INSERT INTO words (rowid, text) SELECT new.number, searchable(new.caption, new.meta)
+        WHERE searchable(new.caption, new.meta) <> '';
+    END""",
+    """CREATE TRIGGER words_of_gone AFTER DELETE ON records WHEN old.caption <> '' OR old.meta <> '{}' BEGIN
+        INSERT INTO words (words, rowid, text) SELECT 'delete', old.number, searchable(old.caption, old.meta)
+        WHERE searchable(old.caption, old.meta) <> '';
+    END""",
+    """CREATE TRIGGER words_of_changed AFTER UPDATE OF caption, meta ON records
+    WHEN old.caption <> new.caption OR old.meta <> new.meta BEGIN
+        INSERT INTO words (words, rowid, text) SELECT 'delete', old.number, searchable(old.caption, old.meta)
+        WHERE searchable(old.caption, old.meta) <> '';
+        INSERT INTO words (rowid, text) SELECT new.number, searchable(new.caption, new.meta)
+        WHERE searchable(new.caption, new.meta) <> '';
+    END""",
+)
+FILL = """INSERT INTO words (rowid, text) SELECT number, searchable(caption, meta) FROM records
+    WHERE searchable(caption, meta) <> ''"""
+MOST_WORDS = 128  # of one query; what comes behind them is not looked up
+
+_WORD = re.compile(r"[^\W_]+")
+_UNSPACED = re.compile("([\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff])")
+_LEAST_IDF = 1e-6  # SQLite's weight of a word that half of the records, or more, have
+
+
+class Table(Protocol):
+    """What is read of a catalogue."""
+
+    def rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]: ...
+
+
+class Word(NamedTuple):
+    """A word of a query; `idf` is its weight, 0 when no record has it."""
+
+    text: str
+    idf: float
+
+
+def searchable(caption: str, meta: str) -> str:
+    """The words that a record is found by, given its metadata as JSON; empty when there is none."""
+    texts = [caption, *_texts(json.loads(meta))]
+    spaced = _UNSPACED.sub(r" \1 ", unicodedata.normalize("NFKC", "\n".join(texts)))
+    return spaced if _WORD.search(spaced) else ""
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _texts(part)
+
+
+def allow_words(connection: sqlite3.Connection) -> None:
+    """Lets a connection write records; raises MissingPrerequisite where SQLite was built without FTS5."""
+    try:
+        connection.execute("SELECT 1 FROM pragma_module_list WHERE name = 'fts5'").fetchall()[0]
+    except IndexError:
+        raise MissingPrerequisite(
+            f"SQLite {sqlite3.sqlite_version} of this Python has no full-text search (FTS5): use another build of it"
+        ) from None
+    connection.execute("PRAGMA trusted_schema = ON")  # some builds forbid triggers to call functions such as this one
+    connection.create_function("searchable", 2, searchable, deterministic=True)
+
+
+def query_words(text: str) -> list[str]:
+    """The different words of a query, in order and without signs; whatever a user typed, each is safe to look up."""
+    spaced = _UNSPACED.sub(r" \1 ", unicodedata.normalize("NFKC", text))
+    return list(dict.fromkeys(word.casefold() for word in _WORD.findall(spaced)))
+
+
+def weighed(table: Table, words: Sequence[str]) -> list[Word]:
+    """The first `MOST_WORDS` of the words, with the weights that SQLite's BM25 gives them."""
+    ((records,),) = table.rows("SELECT COUNT(*) FROM words")
+    known = []
+    for word in words[:MOST_WORDS]:
+        ((having,),) = table.rows("SELECT COUNT(*) FROM words WHERE words MATCH ?", [f'"{word}"'])
+        idf = max(log((records - having + 0.5) / (having + 0.5)), _LEAST_IDF) if having else 0.0
+        known.append(Word(word, idf))
+    return known
+
+
+def scored(table: Table, words: Sequence[Word]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Numbers of all records that have one of the words, in no order, and their BM25 scores, larger is better.
+
+    k1 is 1.2 and b 0.75, as in SQLite. Words that most records have are left out while there are others: their weight
+    is a millionth, and they would make the search visit nearly every record.
+    """
+    telling = [word for word in words if word.idf > _LEAST_IDF] or [word for word in words if word.idf]
+    if not telling:
+        return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float64)
+    wanted = " OR ".join(f'"{word.text}"' for word in telling)
+    found = table.rows("SELECT rowid, -bm25(words) FROM words WHERE words MATCH ?", [wanted])
+    numbers, scores = zip(*found, strict=True)
+    return np.array(numbers, dtype=np.int64), np.array(scores, dtype=np.float64)
