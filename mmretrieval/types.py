@@ -69,7 +69,8 @@ class Query:
     The picture is either a file or an opened image (`image`) or a record of the collection (`image_id`).
     With a picture, `text` is the modification. `weights` holds one number for "text" and one for "image";
     a missing one is 1. `parts` are further words and pictures with weights of their own; `compose` says how words and
-    pictures are joined. `like` and `unlike` are ids of confirmed examples and counter-examples.
+    pictures are joined. `like` and `unlike` are ids of confirmed examples and counter-examples, which `weights` may
+    name too; counter-examples are never returned.
     Ids in `exclude` are never returned; `within`, if given, restricts the search to its ids, and `filter` to the
     records whose metadata it describes (see `filters`).
     """
@@ -93,8 +94,8 @@ class Query:
         if self.image is not None and self.image_id is not None:
             raise UsageError(f"query '{self.id}' names two pictures: give a file or an id, not both")
         for part, weight in self.weights.items():
-            if part not in ("text", "image"):
-                raise UsageError(f"query '{self.id}' weights '{part}': the parts are text and image")
+            if part not in ("text", "image", "like", "unlike"):
+                raise UsageError(f"query '{self.id}' weights '{part}': the parts are text, image, like and unlike")
             if not -1e6 < weight < 1e6:  # also refuses NaN, which compares false
                 raise UsageError(f"query '{self.id}' gives {part} the weight {weight}: use a finite number")
 

@@ -6,6 +6,7 @@ are legal, how one row is scored, and where equal scores stand.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -82,6 +83,18 @@ def best(scores: Floats, positions: NDArray[np.integer[Any]], k: int) -> NDArray
     """Where the `k` best of (m,) scored positions stand: by score, larger first, then by position."""
     order: NDArray[np.int64] = np.lexsort((positions, -scores))[:k]
     return order
+
+
+def arc_weights(cosine: float, share: float) -> tuple[float, float]:
+    """What two unit vectors weigh at `share` (0 to 1) of the way along the arc from the first to the second.
+
+    Spherical interpolation: the weighted sum is a unit vector. Where the vectors are equal or opposite the arc is not
+    defined, and the weights are those of the straight line.
+    """
+    angle = math.acos(max(-1.0, min(1.0, cosine)))
+    if math.sin(angle) < 1e-4:
+        return 1 - share, share
+    return math.sin((1 - share) * angle) / math.sin(angle), math.sin(share * angle) / math.sin(angle)
 
 
 def centred_blend(parts: Sequence[tuple[ArrayLike, ArrayLike, float]]) -> NDArray[np.float32]:

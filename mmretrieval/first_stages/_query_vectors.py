@@ -1,145 +1,145 @@
-"""Queries to unit vectors: words, a picture, or the weighted sum of both."""
+"""Queries to unit vectors: one part alone, or several joined by a sum or along the arc between picture and words."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mmretrieval.errors import InvalidData, NotFound, UnreadableImage, UsageError
+from mmretrieval.errors import InvalidData, UsageError
+from mmretrieval.first_stages._parts import Collection, Item, items_of
+from mmretrieval.first_stages._usable import usable_examples
 from mmretrieval.protocols import Encoder
-from mmretrieval.types import ImageRecord, Query
-from mmretrieval.vectors import centred, unit_rows
+from mmretrieval.types import Query
+from mmretrieval.vectors import arc_weights, unit_rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from PIL.Image import Image
-
-    from mmretrieval.segments import Rows
 
     Vector = NDArray[np.float32]
+    Summand = NDArray[np.float64]
 
 _NEAR_MEAN = 1e-3  # nearer to its mean than this, a vector's direction from it is noise: then the mean is left out
-
-
-class Collection(Protocol):
-    """What dense search reads of a collection; position p of the rows belongs to `ids[p]`."""
-
-    @property
-    def ids(self) -> Sequence[str]: ...
-
-    @property
-    def image_mean(self) -> Vector: ...
-
-    @property
-    def text_mean(self) -> Vector: ...
-
-    def rows(self, channel: str = "image") -> Rows: ...
-
-    def position(self, record_id: str) -> int: ...
-
-    def records(self, ids: Sequence[str]) -> list[ImageRecord]: ...
+_FEEDBACK = ("like", "unlike")
 
 
 @dataclass(frozen=True, slots=True)
 class Sought:
-    """A query as a unit vector (dim,), which is the sum of what each kind of part, "image" or "text", adds to it."""
+    """A query as a unit vector (dim,), which is the sum of what each of its items adds to it.
+
+    `directions` are the items' own (dim,) directions with their sign, before weights; `items` are in the same order.
+    """
 
     query: Query
     vector: Vector
-    summands: Mapping[str, NDArray[np.float64]]
+    summands: Mapping[str, Summand]
+    items: tuple[Item, ...]
+    directions: tuple[Summand, ...]
+    warnings: tuple[str, ...] = ()
 
     @property
     def is_own_picture(self) -> bool:
         """Whether it seeks what is most like one picture of the collection, and nothing else."""
-        return self.query.image_id is not None and set(self.summands) == {"image"} and _weight(self.query, "image") > 0
+        return len(self.items) == 1 and self.items[0].key == "image" and self._is_stored and self.items[0].weight > 0
+
+    @property
+    def _is_stored(self) -> bool:
+        return self.query.image_id is not None
+
+    @property
+    def is_product(self) -> bool:
+        """Whether several things are joined by multiplying their scores, so that `vector` only finds candidates."""
+        return self.query.compose == "product" and len(self.items) > 1
 
 
 def vectors_of(queries: Sequence[Query], encoder: Encoder, collection: Collection) -> list[Sought]:
-    """The queries as vectors, in order; all texts are encoded together, and so are all pictures from outside.
+    """The queries as vectors, in order; see `items_of` for what is encoded and what is refused.
 
-    A picture given by its id is the stored row. Raises NotFound for a picture that is not there, UnreadableImage for
-    one that cannot be decoded, UsageError for a query whose parts all weigh nothing.
+    Raises UsageError also for parts that cancel each other out, and for an operator that has nothing to join.
     """
-    kinds = [_kinds(query) for query in queries]
-    texts = sorted({query.text for query, own in zip(queries, kinds, strict=True) if "text" in own})
-    words = dict(zip(texts, encoder.encode_texts(texts), strict=True)) if texts else {}
-    pictures = _pictures(
-        [query for query, own in zip(queries, kinds, strict=True) if "image" in own], encoder, collection
-    )
-    sought = []
-    for query, own in zip(queries, kinds, strict=True):
-        given = {kind: next(pictures) if kind == "image" else words[query.text] for kind in own}
-        sought.append(_blended(query, given, {"image": collection.image_mean, "text": collection.text_mean}))
-    return sought
-
-
-def reads_text(query: Query) -> bool:
-    """Whether the words of the query have a part in its vector."""
-    return "text" in _kinds(query)
-
-
-def _weight(query: Query, kind: str) -> float:
-    return query.weights.get(kind, 1.0)
-
-
-def _kinds(query: Query) -> list[str]:
-    given = {"image": query.has_image, "text": bool(query.text.strip())}
-    kinds = [kind for kind, is_given in given.items() if is_given and _weight(query, kind) != 0]
-    if not kinds:
-        raise UsageError(f"query '{query.id}' gives no weight to any of its parts: let one be other than 0")
-    return kinds
-
-
-def _pictures(queries: Sequence[Query], encoder: Encoder, collection: Collection) -> Iterator[Vector]:
-    """The picture vectors of these queries, in order."""
-    opened = [_open(query, encoder.input_size) for query in queries if query.image_id is None]
-    encoded = iter(encoder.encode_images(opened) if opened else ())
     for query in queries:
-        yield next(encoded) if query.image_id is None else _stored(query, query.image_id, collection)
+        _check_meaning(query)
+    made = items_of(queries, encoder, collection)
+    return [_sought(query, items, collection) for query, items in zip(queries, made, strict=True)]
 
 
-def _stored(query: Query, record_id: str, collection: Collection) -> Vector:
+def _sought(query: Query, items: Sequence[Item], collection: Collection) -> Sought:
+    items, warnings = usable_examples(query, items, collection)
+    if len(items) == 1:
+        return _alone(query, items[0], warnings)
+    means = {"image": collection.image_mean, "text": collection.text_mean}
+    directions = [_direction(item, means[item.kind]) for item in items]
+    weights = _on_the_arc(query, items, directions) if query.compose == "slerp" else None
+    if weights is None:
+        weights = [abs(item.weight) for item in items]
+    summands = [weight * direction for weight, direction in zip(weights, directions, strict=True)]
+    total = np.sum(summands, axis=0)
     try:
-        position = collection.position(record_id)
-    except NotFound as error:
-        raise NotFound(f"query '{query.id}': {error}") from error
-    row: Vector = unit_rows(collection.rows("image").take(np.array([position], dtype=np.int64)))[0]
-    return row
-
-
-def _open(query: Query, min_side: int) -> Image:
-    """The picture of a query, decoded as it would be for indexing, so that it finds itself."""
-    from mmretrieval.images import open_image
-    from mmretrieval.pixels import orientation_of, to_rgb, upright
-
-    image = query.image
-    assert image is not None, "the caller chose queries with a picture"
-    if isinstance(image, Path):
-        return open_image(image, min_side=min_side)
-    try:
-        image.load()
-        return upright(to_rgb(image)[0], orientation_of(image))
-    except (OSError, ValueError, SyntaxError) as error:  # what Pillow raises for damaged files that it opened lazily
-        raise UnreadableImage(f"the picture of query '{query.id}'", f"cannot be decoded: {error}") from error
-
-
-def _blended(query: Query, given: Mapping[str, Vector], means: Mapping[str, Vector]) -> Sought:
-    if len(given) == 1:
-        ((kind, vector),) = given.items()
-        vector = vector if _weight(query, kind) > 0 else -vector
-        return Sought(query, vector, {kind: vector.astype(np.float64)})
-    parts = []
-    for kind, vector in given.items():
-        is_apart = np.linalg.norm(vector - means[kind]) >= _NEAR_MEAN
-        parts.append((vector, means[kind] if is_apart else np.zeros_like(vector), _weight(query, kind)))
-    summands = centred(parts)
-    try:
-        vector = unit_rows(summands.sum(axis=0)[None])[0]
+        vector = unit_rows(total[None])[0]
     except InvalidData as error:
-        raise UsageError(f"query '{query.id}': its picture and words cancel each other out: change a weight") from error
-    length = np.linalg.norm(summands.sum(axis=0))
-    return Sought(query, vector, {kind: summand / length for kind, summand in zip(given, summands, strict=True)})
+        raise UsageError(f"query '{query.id}': its parts cancel each other out: change a weight") from error
+    length = np.linalg.norm(total)
+    shares = {item.key: summand / length for item, summand in zip(items, summands, strict=True)}
+    return Sought(query, vector, shares, tuple(items), tuple(directions), warnings)
+
+
+def _alone(query: Query, item: Item, warnings: tuple[str, ...]) -> Sought:
+    """A single thing is compared as it is, without its mean: by cosine."""
+    vector = item.rows[0] if len(item.rows) == 1 else unit_rows(item.rows.mean(axis=0, keepdims=True))[0]
+    vector = vector if item.weight > 0 else -vector
+    direction = vector.astype(np.float64)
+    return Sought(query, vector, {item.key: direction}, (item,), (direction,), warnings)
+
+
+def _direction(item: Item, mean: Vector) -> Summand:
+    """Where the item leads, seen from the mean of its kind: a unit vector, for examples the mean of such vectors.
+
+    So examples that do not agree weigh less than ones that do. With a negative weight it leads the other way.
+    """
+    rows = item.rows.astype(np.float64)
+    apart = rows - mean.astype(np.float64)
+    is_near = np.linalg.norm(apart, axis=1) < _NEAR_MEAN
+    apart[is_near] = rows[is_near]
+    direction: Summand = unit_rows(apart).astype(np.float64).mean(axis=0)
+    return direction if item.weight > 0 else -direction
+
+
+def _on_the_arc(query: Query, items: Sequence[Item], directions: Sequence[Summand]) -> list[float] | None:
+    """What each item weighs in a spherical interpolation from the pictures to the words; None with one side alone.
+
+    A side with several items is the unit vector of their weighted sum. Examples are added to the result.
+    """
+    sides = {}
+    for kind in ("image", "text"):
+        own = [at for at, item in enumerate(items) if item.kind == kind and item.key not in _FEEDBACK]
+        if own:
+            total = np.sum([abs(items[at].weight) * directions[at] for at in own], axis=0)
+            given = sum(max(0.0, items[at].weight) for at in own)
+            sides[kind] = (own, total, given)
+    if len(sides) < 2:
+        return None
+    if any(given == 0 or not np.linalg.norm(total) > 0 for _, total, given in sides.values()):
+        raise UsageError(
+            f"query '{query.id}': slerp goes from a picture to words, and one of them only leads away: use the sum"
+        )
+    (own_i, image, given_i), (own_t, text, given_t) = sides["image"], sides["text"]
+    lengths = float(np.linalg.norm(image)), float(np.linalg.norm(text))
+    cosine = float(image @ text) / (lengths[0] * lengths[1])
+    arcs = arc_weights(cosine, given_t / (given_i + given_t))
+    weights = [abs(item.weight) for item in items]
+    for own, arc, length in zip((own_i, own_t), arcs, lengths, strict=True):
+        for at in own:
+            weights[at] = abs(items[at].weight) * arc / length
+    return weights
+
+
+def _check_meaning(query: Query) -> None:
+    """UsageError where an operator is asked for that cannot join what the query is made of."""
+    if query.compose == "slerp":
+        has_text = bool(query.text.strip()) or any(part.text.strip() for part in query.parts)
+        has_image = query.has_image or any(not part.text.strip() for part in query.parts)
+        if has_text != has_image:
+            have = "words" if has_text else "pictures"
+            raise UsageError(f"query '{query.id}': slerp goes from a picture to words, and it has only {have}: use sum")

@@ -1,9 +1,18 @@
 """Search by vectors: words, a picture, or a picture plus a change, against the pictures of a collection.
 
-Words alone or a picture alone are compared by cosine. A picture plus a change is the weighted sum of both, each
-after subtracting the mean of its kind: q = w_i unit(x_i - mean_i) + w_t unit(x_t - mean_t), made a unit vector.
-Without the means the sum is dominated by what all pictures and all texts share. A part of weight 0 counts as not
-given, so the weights 1 and 0 are a search by picture alone, and 0 and 1 one by words alone.
+Words alone, a picture alone, or the mean of examples is compared by cosine. Several parts are joined by the query's
+operator, each seen from the mean of its kind: u = unit(x - mean). Without the means the result is dominated by what
+all pictures and all texts share. A part of weight 0 counts as not given, so the weights 1 and 0 are a search by
+picture alone, and 0 and 1 one by words alone, whatever the operator.
+
+- "sum": q = w_i u_i + w_t u_t + …, made a unit vector; a negative weight leads away from its part.
+- "slerp": along the arc from the pictures to the words, w_t / (w_i + w_t) of the way. Weights as in the sum give the
+  same order at the half; towards the ends the arc turns more evenly.
+- "product": all parts must be met, see `_product`.
+
+Examples and counter-examples are added as in Rocchio's feedback: the mean of the examples' u, and minus that of the
+counter-examples, which are themselves never returned. Examples that do not fit the rest of the query are left out
+with a warning, see `_usable`.
 """
 
 from __future__ import annotations
@@ -15,7 +24,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mmretrieval.errors import NotFound
-from mmretrieval.first_stages._query_vectors import Collection, Sought, reads_text, vectors_of
+from mmretrieval.first_stages import _why
+from mmretrieval.first_stages._parts import Collection, texts_of
+from mmretrieval.first_stages._product import Conditions, Multiplied, Product, ranked
+from mmretrieval.first_stages._query_vectors import Sought, vectors_of
 from mmretrieval.protocols import Encoder, Index
 from mmretrieval.stages import FirstStage
 from mmretrieval.types import Hit, Query, Ranking
@@ -24,8 +36,6 @@ from mmretrieval.vectors import row_scores
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_NAMES = {"image": "picture", "text": "words"}
-
 
 @dataclass(slots=True)
 class _Result:
@@ -33,6 +43,7 @@ class _Result:
 
     positions: NDArray[np.int64]
     scores: NDArray[np.float32]
+    product: Conditions | None = None
     warnings: list[str] = field(default_factory=list)
 
 
@@ -44,17 +55,20 @@ class Dense(FirstStage):
 
     reads = frozenset({"image"})
 
-    def __init__(self, encoder: Encoder, collection: Collection, index: Index) -> None:
-        """`index` must stand over `collection.rows("image")`."""
+    def __init__(
+        self, encoder: Encoder, collection: Collection, index: Index, *, product: Product | None = None
+    ) -> None:
+        """`index` must stand over `collection.rows("image")`; `product` says how products are scored."""
         self.encoder = encoder
         self.collection = collection
         self.index = index
+        self.multiplied = Multiplied(product or Product(), encoder, collection, index)
 
     def search(self, queries: Sequence[Query], top_k: int) -> list[Ranking]:
         """As in `FirstStage`. Texts of all queries are encoded together, and so are their pictures.
 
         Raises NotFound for a picture that is not there, UnreadableImage for one that cannot be decoded, UsageError for
-        a query whose parts all weigh nothing or cancel each other out.
+        a query whose parts all weigh nothing or cancel each other out, or whose operator has nothing to join.
         """
         sought = vectors_of(queries, self.encoder, self.collection)
         results: dict[int, _Result] = {}
@@ -71,21 +85,36 @@ class Dense(FirstStage):
         """The nearest rows for queries with the same restrictions."""
         query = sought[0].query
         within, not_within = self._positions(query.within)
-        exclude, not_excluded = self._positions(query.exclude)
-        vectors = np.stack([one.vector for one in sought])
-        results = [_Result(*found) for found in self.index.search(vectors, top_k, within=within, exclude=exclude)]
+        exclude, not_excluded = self._positions(_left_out(query))
+        plain = [one for one in sought if not one.is_product]
+        found = iter(
+            self.index.search(np.stack([one.vector for one in plain]), top_k, within=within, exclude=exclude)
+            if plain
+            else ()
+        )
+        results = [
+            self._multiplied(one, top_k, within, exclude) if one.is_product else _Result(*next(found)) for one in sought
+        ]
         for one, result in zip(sought, results, strict=True):
+            result.warnings += one.warnings
             result.warnings += _not_here(one.query, "search within", not_within)
             result.warnings += _not_here(one.query, "leave out", not_excluded)
             if one.is_own_picture:
                 self._put_itself_first(one, result, top_k)
         return results
 
+    def _multiplied(
+        self, sought: Sought, top_k: int, within: NDArray[np.int64] | None, exclude: NDArray[np.int64] | None
+    ) -> _Result:
+        wanted = self.multiplied.conditions(sought)
+        positions = self.multiplied.candidates(sought, wanted, top_k, within=within, exclude=exclude)
+        return _Result(*ranked(wanted, self.index, positions, top_k), wanted)
+
     def _put_itself_first(self, sought: Sought, result: _Result, top_k: int) -> None:
         """A copy of the picture ties with it and may have the smaller id; still, what was asked by comes first."""
         query = sought.query
         assert query.image_id is not None
-        if query.image_id in query.exclude or not (query.within is None or query.image_id in query.within):
+        if query.image_id in _left_out(query) or not (query.within is None or query.image_id in query.within):
             return
         itself = self.collection.position(query.image_id)
         others = np.flatnonzero(result.positions != itself)[: top_k - 1]
@@ -107,26 +136,24 @@ class Dense(FirstStage):
 
     def _cut_off(self, queries: Sequence[Query]) -> list[int]:
         """Which queries have words that the model cannot read to their end."""
-        numbers = [number for number, query in enumerate(queries) if reads_text(query)]
-        if not numbers:
-            return []
-        told = self.encoder.too_long([queries[number].text for number in numbers])
-        return [number for number, is_cut in zip(numbers, told, strict=True) if is_cut]
+        texts = [(number, text) for number, query in enumerate(queries) for text in texts_of(query)]
+        told = self.encoder.too_long([text for _, text in texts]) if texts else []
+        return sorted({number for (number, _), is_cut in zip(texts, told, strict=True) if is_cut})
 
     def _ranking(self, sought: Sought, result: _Result) -> Ranking:
         records = self.collection.records([self.collection.ids[position] for position in result.positions])
-        rows = self.index.rows.take(result.positions).astype(np.float64)
-        shares = {kind: rows @ summand for kind, summand in sought.summands.items()}
+        explained = _explained(sought, result, self.index.rows.take(result.positions))
         hits = [
             Hit(
                 record.id,
                 self.name,
                 score=float(score),
                 path=record.path,
-                why=_why({kind: float(share[rank]) for kind, share in shares.items()}, sought.query),
+                why=why,
                 scores={"image": float(score)},
+                shares=shares,
             )
-            for rank, (record, score) in enumerate(zip(records, result.scores, strict=True))
+            for record, score, (shares, why) in zip(records, result.scores, explained, strict=True)
         ]
         return Ranking(sought.query, tuple(hits), warnings=tuple(result.warnings))
 
@@ -135,8 +162,13 @@ def _alike(queries: Sequence[Query]) -> list[list[int]]:
     """Numbers of the queries, those with the same restrictions together."""
     groups: dict[tuple[frozenset[str] | None, frozenset[str]], list[int]] = {}
     for number, query in enumerate(queries):
-        groups.setdefault((query.within, query.exclude), []).append(number)
+        groups.setdefault((query.within, _left_out(query)), []).append(number)
     return list(groups.values())
+
+
+def _left_out(query: Query) -> frozenset[str]:
+    """What never comes: a counter-example was seen and judged wrong."""
+    return query.exclude.union(query.unlike)
 
 
 def _not_here(query: Query, purpose: str, unknown: Sequence[str]) -> list[str]:
@@ -147,12 +179,15 @@ def _not_here(query: Query, purpose: str, unknown: Sequence[str]) -> list[str]:
     ]
 
 
-def _why(shares: dict[str, float], query: Query) -> str:
-    """One line for the user: the cosine to the one thing that was given, or the two shares that add up to the score."""
-    if len(shares) == 1:
-        ((kind, share),) = shares.items()
-        against = "against" if query.weights.get(kind, 1.0) < 0 else "to"
-        return f"cosine {share if against == 'to' else -share:.2f} {against} the {_NAMES[kind]}"
-    return " ".join(
-        f"{'+' if share >= 0 else '-'} {abs(share):.2f} from the {_NAMES[kind]}" for kind, share in shares.items()
-    ).removeprefix("+ ")
+def _explained(sought: Sought, result: _Result, rows: NDArray[np.float32]) -> list[tuple[dict[str, float], str]]:
+    """For each row the shares that add up to its score, and one line on them."""
+    if result.product is None:
+        columns = {key: rows.astype(np.float64) @ summand for key, summand in sought.summands.items()}
+        shares = [{key: float(column[rank]) for key, column in columns.items()} for rank in range(len(rows))]
+        return [(own, _why.of_sum(sought, own)) for own in shares]
+    met = result.product.met(rows)
+    product, penalty = result.product.terms(met)
+    return [
+        ({"product": float(gain), "penalty": float(loss)}, _why.of_product(sought, own, float(loss)))
+        for gain, loss, own in zip(product, penalty, met.tolist(), strict=True)
+    ]

@@ -1,0 +1,181 @@
+"""What queries are made of, as vectors: words, pictures, examples and counter-examples, each with its weight."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Protocol
+
+import numpy as np
+
+from mmretrieval.errors import NotFound, UnreadableImage, UsageError
+from mmretrieval.protocols import Encoder
+from mmretrieval.types import ImageRecord, Part, Query
+from mmretrieval.vectors import unit_rows
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from PIL.Image import Image
+
+    from mmretrieval.segments import Rows
+
+    Vector = NDArray[np.float32]
+
+Kind = Literal["text", "image"]
+
+# What examples weigh beside words or a picture of weight 1; chosen by assets/reports/composed.md.
+EXAMPLE_WEIGHTS = {"like": 1.0, "unlike": 0.5}
+
+
+class Collection(Protocol):
+    """What dense search reads of a collection; position p of the rows belongs to `ids[p]`."""
+
+    @property
+    def ids(self) -> Sequence[str]: ...
+
+    @property
+    def image_mean(self) -> Vector: ...
+
+    @property
+    def text_mean(self) -> Vector: ...
+
+    def rows(self, channel: str = "image") -> Rows: ...
+
+    def position(self, record_id: str) -> int: ...
+
+    def records(self, ids: Sequence[str]) -> list[ImageRecord]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One thing that a query is made of: unit rows of one kind, (n, dim), that share a weight other than 0.
+
+    Only examples have several rows. `key` names it among a hit's shares, `said` in a sentence.
+    """
+
+    key: str
+    kind: Kind
+    rows: NDArray[np.float32]
+    weight: float
+    said: str
+    ids: tuple[str, ...] = ()  # of examples, in the order of the rows
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """An item whose rows are still to be had: words, a picture, or pictures of the collection."""
+
+    item: Item
+    text: str = ""
+    image: Path | Image | None = None
+
+
+def items_of(queries: Sequence[Query], encoder: Encoder, collection: Collection) -> list[list[Item]]:
+    """What each query is made of; all texts are encoded together, and so are all pictures from outside.
+
+    A part of weight 0 counts as not given; pictures of the collection are their stored rows. Raises NotFound for a
+    picture that is not there, UnreadableImage for one that cannot be decoded, UsageError for a query of which nothing
+    is left.
+    """
+    wanted = [_wanted(query) for query in queries]
+    texts = sorted({one.text for own in wanted for one in own if one.text})
+    words = dict(zip(texts, encoder.encode_texts(texts), strict=True)) if texts else {}
+    opened = [
+        _open(query, one.image, encoder.input_size)
+        for query, own in zip(queries, wanted, strict=True)
+        for one in own
+        if one.image is not None
+    ]
+    pictures = iter(encoder.encode_images(opened) if opened else ())
+    return [
+        [_with_rows(query, one, words.get(one.text), pictures, collection) for one in own]
+        for query, own in zip(queries, wanted, strict=True)
+    ]
+
+
+def texts_of(query: Query) -> list[str]:
+    """All words that have a part in the query's vector."""
+    return [one.text for one in _wanted(query) if one.text]
+
+
+def _wanted(query: Query) -> list[_Wanted]:
+    """The parts of a query that weigh something, in a fixed order, each with a name of its own."""
+    given = [
+        *_main_parts(query),
+        *(_part(part) for part in query.parts if part.weight != 0),
+        *_examples(query, "like", query.like),
+        *_examples(query, "unlike", query.unlike),
+    ]
+    if not given:
+        raise UsageError(f"query '{query.id}' gives no weight to any of its parts: let one be other than 0")
+    seen: Counter[str] = Counter()
+    numbered = []
+    for one in given:
+        seen[one.item.key] += 1
+        key = one.item.key if seen[one.item.key] == 1 else f"{one.item.key} {seen[one.item.key]}"
+        numbered.append(replace(one, item=replace(one.item, key=key)))
+    return numbered
+
+
+_NO_ROWS = np.empty((0, 0), dtype=np.float32)
+
+
+def _main_parts(query: Query) -> Iterator[_Wanted]:
+    weights = {kind: query.weights.get(kind, 1.0) for kind in ("image", "text")}
+    if query.has_image and weights["image"] != 0:
+        ids = () if query.image_id is None else (query.image_id,)
+        yield _Wanted(Item("image", "image", _NO_ROWS, weights["image"], "the picture", ids), image=query.image)
+    if query.text.strip() and weights["text"] != 0:
+        yield _Wanted(Item("text", "text", _NO_ROWS, weights["text"], "the words"), query.text)
+
+
+def _part(part: Part) -> _Wanted:
+    is_text = bool(part.text.strip())
+    kind: Kind = "text" if is_text else "image"
+    said = f"“{part.text.strip()}”" if is_text else "a further picture"
+    ids = () if part.image_id is None else (part.image_id,)
+    item = Item("minus" if part.weight < 0 else kind, kind, _NO_ROWS, part.weight, said, ids)
+    return _Wanted(item, part.text if is_text else "", part.image)
+
+
+def _examples(query: Query, name: Literal["like", "unlike"], ids: Sequence[str]) -> Iterator[_Wanted]:
+    weight = query.weights.get(name, EXAMPLE_WEIGHTS[name])
+    if ids and weight != 0:
+        said = "the examples" if name == "like" else "the counter-examples"
+        signed = weight if name == "like" else -weight
+        yield _Wanted(Item(name, "image", _NO_ROWS, signed, said, tuple(dict.fromkeys(ids))))
+
+
+def _with_rows(
+    query: Query, one: _Wanted, words: Vector | None, pictures: Iterator[Vector], collection: Collection
+) -> Item:
+    if one.text:
+        assert words is not None, "every text was encoded"
+        rows = words[None]
+    else:
+        rows = next(pictures)[None] if one.image is not None else _stored(query, one.item.ids, collection)
+    return replace(one.item, rows=rows)
+
+
+def _stored(query: Query, ids: Sequence[str], collection: Collection) -> NDArray[np.float32]:
+    try:
+        positions = [collection.position(record_id) for record_id in ids]
+    except NotFound as error:
+        raise NotFound(f"query '{query.id}': {error}") from error
+    return unit_rows(collection.rows("image").take(np.array(positions, dtype=np.int64)))
+
+
+def _open(query: Query, image: Path | Image, min_side: int) -> Image:
+    """The picture of a query, decoded as it would be for indexing, so that it finds itself."""
+    from mmretrieval.images import open_image
+    from mmretrieval.pixels import orientation_of, to_rgb, upright
+
+    if isinstance(image, Path):
+        return open_image(image, min_side=min_side)
+    try:
+        image.load()
+        return upright(to_rgb(image)[0], orientation_of(image))
+    except (OSError, ValueError, SyntaxError) as error:  # what Pillow raises for damaged files that it opened lazily
+        raise UnreadableImage(f"the picture of query '{query.id}'", f"cannot be decoded: {error}") from error
