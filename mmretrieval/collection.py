@@ -19,6 +19,7 @@ import numpy as np
 
 from mmretrieval.catalog import Catalog, folder_bytes
 from mmretrieval.errors import NotFound, StorageError
+from mmretrieval.lexicon import Lexicon
 from mmretrieval.segments import Rows, Segment, map_segment
 from mmretrieval.types import ImageRecord
 
@@ -139,6 +140,12 @@ class Collection:
                 self.position(record_id)  # tells which one is missing
         return [found[record_id] for record_id in ids]
 
+    def captions(self, most: int) -> list[str]:
+        """At most so many captions that are not empty, from all over the collection, in the order of their ids."""
+        step = max(1, self.count // max(most, 1))
+        sql = "SELECT caption FROM records WHERE caption != '' AND number % ? = 0 ORDER BY id LIMIT ?"
+        return [caption for (caption,) in self._catalog.rows(sql, [step, most])]
+
     def files(self) -> Iterator[dict[str, Any]]:
         """The ledger: for every file or manifest entry its path, state, reason and id, sorted by path.
 
@@ -152,13 +159,36 @@ class Collection:
         ):
             yield {"path": path, "state": state, "reason": reason, "id": key if listed else record_id}
 
+    # Words
+
+    def lexical(
+        self, text: str, top_k: int | None = None, within: NDArray[np.int64] | None = None
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Positions of the records with a word of the text, and their BM25 scores; see `Lexicon.find`."""
+        return self.lexicon.find(self.lexicon.words(text), top_k, within)
+
+    @cached_property
+    def lexicon(self) -> Lexicon:
+        """The words of captions and metadata."""
+        return Lexicon(self._catalog, self._numbers)
+
+    @cached_property
+    def _numbers(self) -> NDArray[np.int64]:
+        """The catalogue's number of each record, in the order of `ids`."""
+        return np.array(self._catalog.rows("SELECT number FROM records ORDER BY id"), dtype=np.int64).reshape(-1)
+
     # Pictures
 
     @cached_property
     def root(self) -> Path:
-        """The folder the pictures lie in: as seen from the index folder, or where it was when they were indexed."""
+        """The folder the pictures lie in: as seen from the index folder, or where it was when they were indexed.
+
+        Raises NotFound for an index of ready vectors that was told of no pictures.
+        """
+        if not self._meta["root"]:
+            raise NotFound(f"{self.index}: was made of ready vectors, so there are no pictures to show")
         candidates = root_candidates(self.index, self._meta)
-        sample = self._catalog.rows("SELECT path FROM records LIMIT 1")
+        sample = self._catalog.rows("SELECT path FROM records WHERE path != '' LIMIT 1")
         if sample:
             for candidate in candidates:
                 if (candidate / sample[0][0]).exists():
@@ -173,6 +203,8 @@ class Collection:
         from mmretrieval.images import open_image
 
         record = self.record(record_id)
+        if not record.path:
+            raise NotFound(f"{self.index}: '{record_id}' has a vector and no picture that could be opened")
         return open_image(self.root / record.path, shown=record.path, min_side=min_side)
 
     # Vectors
@@ -198,12 +230,11 @@ class Collection:
 
     def _places(self, channel: str) -> NDArray[np.int64]:
         """Segment and row of each id, in the order of `ids`."""
-        numbers = np.array(self._catalog.rows("SELECT number FROM records ORDER BY id"), dtype=np.int64).reshape(-1)
         stored = self._catalog.rows(
             "SELECT record, segment, row FROM vectors WHERE channel = ? ORDER BY record", [channel]
         )
         table = np.array(stored, dtype=np.int64).reshape(-1, 3)
-        return table[np.searchsorted(table[:, 0], numbers), 1:]
+        return table[np.searchsorted(table[:, 0], self._numbers), 1:]
 
     def vectors(self, channel: str, ids: Sequence[str]) -> NDArray[np.float32]:
         """Stored rows, (len(ids), dim), in the order of `ids`; unit up to the rounding of float16."""
@@ -239,7 +270,7 @@ class Collection:
             "created": self._meta["created"],
             "format": self._meta["format"],
             "source": self._meta["source"],
-            "root": str(self.root),
+            "root": str(self.root) if self._meta["root"] else "",
             "is_drawn": self.is_drawn,
         }
 

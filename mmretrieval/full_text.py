@@ -16,16 +16,10 @@ import json
 import re
 import sqlite3
 import unicodedata
-from collections.abc import Iterator, Sequence
-from math import log
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
-
-import numpy as np
+from collections.abc import Iterator
+from typing import Any
 
 from mmretrieval.errors import MissingPrerequisite
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 # Most collections have neither captions nor metadata: then the cheap look at both saves the call of a function.
 SCHEMA = (
@@ -48,24 +42,9 @@ SCHEMA = (
 )
 FILL = """INSERT INTO words (rowid, text) SELECT number, searchable(caption, meta) FROM records
     WHERE searchable(caption, meta) <> ''"""
-MOST_WORDS = 128  # of one query; what comes behind them is not looked up
 
 _WORD = re.compile(r"[^\W_]+")
 _UNSPACED = re.compile("([\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff])")
-_LEAST_IDF = 1e-6  # SQLite's weight of a word that half of the records, or more, have
-
-
-class Table(Protocol):
-    """What is read of a catalogue."""
-
-    def rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]: ...
-
-
-class Word(NamedTuple):
-    """A word of a query; `idf` is its weight, 0 when no record has it."""
-
-    text: str
-    idf: float
 
 
 def searchable(caption: str, meta: str) -> str:
@@ -99,29 +78,3 @@ def query_words(text: str) -> list[str]:
     """The different words of a query, in order and without signs; whatever a user typed, each is safe to look up."""
     spaced = _UNSPACED.sub(r" \1 ", unicodedata.normalize("NFKC", text))
     return list(dict.fromkeys(word.casefold() for word in _WORD.findall(spaced)))
-
-
-def weighed(table: Table, words: Sequence[str]) -> list[Word]:
-    """The first `MOST_WORDS` of the words, with the weights that SQLite's BM25 gives them."""
-    ((records,),) = table.rows("SELECT COUNT(*) FROM words")
-    known = []
-    for word in words[:MOST_WORDS]:
-        ((having,),) = table.rows("SELECT COUNT(*) FROM words WHERE words MATCH ?", [f'"{word}"'])
-        idf = max(log((records - having + 0.5) / (having + 0.5)), _LEAST_IDF) if having else 0.0
-        known.append(Word(word, idf))
-    return known
-
-
-def scored(table: Table, words: Sequence[Word]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Numbers of all records that have one of the words, in no order, and their BM25 scores, larger is better.
-
-    k1 is 1.2 and b 0.75, as in SQLite. Words that most records have are left out while there are others: their weight
-    is a millionth, and they would make the search visit nearly every record.
-    """
-    telling = [word for word in words if word.idf > _LEAST_IDF] or [word for word in words if word.idf]
-    if not telling:
-        return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float64)
-    wanted = " OR ".join(f'"{word.text}"' for word in telling)
-    found = table.rows("SELECT rowid, -bm25(words) FROM words WHERE words MATCH ?", [wanted])
-    numbers, scores = zip(*found, strict=True)
-    return np.array(numbers, dtype=np.int64), np.array(scores, dtype=np.float64)

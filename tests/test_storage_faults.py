@@ -188,6 +188,7 @@ def test_a_read_only_index_of_a_writer_that_was_killed_is_read_with_its_log(pict
     read_only(copy)
     with Collection.open(copy) as collection:
         assert collection.record("07").caption == "from the log"
+        assert [collection.ids[position] for position in collection.lexical("log")[0]] == ["07"]
         assert collection.count == 30
 
 
