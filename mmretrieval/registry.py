@@ -18,7 +18,7 @@ from mmretrieval.protocols import Extension
 KINDS = ("encoders", "indexes", "mllms", "rewriters", "first_stages", "refiners", "rerankers", "datasets")
 
 # import name -> the optional dependency group that brings it; what is missing here belongs to the default install
-EXTRAS = {"pyarrow": "scale", "pi_heif": "heic", "onnx": "onnx", "onnxruntime": "onnx"}
+EXTRAS = {"pyarrow": "scale", "pi_heif": "heic", "onnx": "onnx", "onnxruntime": "onnx", "matplotlib": "report"}
 
 
 def names(kind: str) -> list[str]:

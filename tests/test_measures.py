@@ -28,6 +28,8 @@ GRADES = {"b": 1, "d": 3, "z": 2, "a": 0, "e": -1}
         ("RR@1", 0),
         ("AP", (1 / 2 + 2 / 4) / 3),
         ("AP@3", (1 / 2) / 3),
+        ("APmin@2", (1 / 2) / 2),
+        ("APmin@10", (1 / 2 + 2 / 4) / 3),
         ("nDCG@2", (1 / math.log2(3)) / (3 / math.log2(2) + 2 / math.log2(3))),
         ("nDCG", (1 / math.log2(3) + 3 / math.log2(5)) / (3 + 2 / math.log2(3) + 1 / math.log2(4))),
     ],
@@ -84,6 +86,37 @@ def test_random_rankings_score_as_in_ir_measures(rankings, data):
             assert value == pytest.approx(expected[f"q{number}", theirs], abs=1e-9), (ours, ranked, grades[number])
 
 
+@given(st.permutations(IMAGES), st.dictionaries(st.sampled_from(IMAGES), st.integers(0, 3)), st.integers(1, 15))
+def test_a_measure_that_only_ir_measures_knows_is_its_value(ranked, grades, depth):
+    grades, ranked = grades | {"x": 2}, ranked[:depth]
+    run = {"q": {image: 1 / rank for rank, image in enumerate(ranked, start=1)}}
+    theirs = {"P(rel=2)@5": "P(rel=2)@5", "Rprec": "Rprec", "Bpref": "Bpref", "R(rel=2)@5": "Success(rel=2)@5",
+              "Recall(rel=2)@3": "R(rel=2)@3"}  # fmt: skip
+    for ours, name in theirs.items():
+        [metric] = ir_measures.iter_calc([ir_measures.parse_measure(name)], {"q": grades}, run)
+        assert parse_measure(ours)(ranked, grades) == pytest.approx(metric.value), ours
+
+
+def test_a_measure_of_ir_measures_knows_its_cutoff_and_an_empty_ranking_is_zero():
+    measure = parse_measure("P(rel=2)@5")
+    assert (measure.cutoff, str(measure)) == (5, "P(rel=2)@5")
+    assert measure([], {"a": 2}) == 0
+    assert measure(["a"], {"a": 1}) == 0
+
+
+@given(st.lists(st.sampled_from(IMAGES), unique=True), st.data())
+def test_runs_with_ties_score_as_in_ir_measures_once_they_are_ordered_as_trec_eval_does(images, data):
+    """trec_eval breaks a tie by the larger id first; a ranking here is an order, so the order is what must agree."""
+    scores = {image: data.draw(st.integers(0, 3)) for image in images}
+    grades = data.draw(st.dictionaries(st.sampled_from(IMAGES), st.integers(0, 3))) | {"x": 1}
+    ranked = sorted(sorted(images, reverse=True), key=lambda image: -scores[image])
+    run = {"q": {image: float(score) for image, score in scores.items()}} if scores else {"q": {"none": 0.0}}
+    measures = [ir_measures.parse_measure(name) for name in THEIRS.values()]
+    expected = {str(m.measure): m.value for m in ir_measures.iter_calc(measures, {"q": grades}, run)}
+    for ours, theirs in THEIRS.items():
+        assert parse_measure(ours)(ranked, grades) == pytest.approx(expected[theirs], abs=1e-9), ours
+
+
 @pytest.mark.parametrize("text", ["nDCG@10", "AP", "RR@3", "R@1", "Recall@100"])
 def test_a_measure_is_printed_as_it_is_written(text):
     assert str(parse_measure(text)) == text
@@ -99,7 +132,7 @@ def test_an_unknown_name_is_refused_with_the_known_ones(text):
         parse_measure(text)
 
 
-@pytest.mark.parametrize("text", ["P", "R", "recall"])
+@pytest.mark.parametrize("text", ["P", "R", "recall", "APmin"])
 def test_a_measure_that_needs_a_cutoff_says_so(text):
     with pytest.raises(UsageError, match="needs a cutoff"):
         parse_measure(text)

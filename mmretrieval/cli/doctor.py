@@ -17,9 +17,9 @@ from mmretrieval.errors import MissingPrerequisite, MMRetrievalError
 
 PACKAGES = (
     "numpy", "pillow", "torch", "open_clip_torch", "transformers", "tokenizers", "safetensors", "gradio", "typer",
-    "rich", "filelock",
+    "rich", "filelock", "jinja2",
 )  # fmt: skip
-EXTRAS = {"heic": ("pi-heif",), "scale": ("pyarrow",), "onnx": ("onnx", "onnxruntime")}
+EXTRAS = {"heic": ("pi-heif",), "scale": ("pyarrow",), "onnx": ("onnx", "onnxruntime"), "report": ("ir-measures", "matplotlib")}
 FEW_BYTES = 2 * 2**30  # below this a model's download or a large index may not fit
 
 

@@ -1,5 +1,8 @@
 """Measures of one ranking against graded judgements, named as in papers: nDCG@10, AP, AP@50, RR, P@5, R@1, Recall@10.
 
+`APmin@k` divides by min(relevant, k) where `AP@k` divides by all that is relevant: it is the AP@50 of INQUIRE and the
+mAP@k of CIRCO. Any other name is looked up in ir_measures, when that is installed: Rprec, Bpref, P(rel=2)@5.
+
 `ranked` is a list of ids, best first, each at most once; `grades` maps judged ids to integers. An id is relevant
 when its grade is 1 or more; an unjudged id is not. All values lie between 0 and 1, larger is better, and agree with
 trec_eval wherever it has the measure. R@k is the one to watch: in image-text retrieval it is the share of queries
@@ -14,6 +17,7 @@ from dataclasses import dataclass
 from math import log2
 
 from mmretrieval.errors import UsageError
+from mmretrieval.evaluation import trec_measures
 
 Grades = Mapping[str, int]
 
@@ -29,6 +33,8 @@ class Measure:
         """The value for one ranking; 0 when nothing is relevant."""
         if not any(grade >= 1 for grade in grades.values()):
             return 0.0
+        if self.name not in _MEASURES:
+            return trec_measures.value(str(self), ranked, grades)
         return _MEASURES[self.name](ranked, grades, self.cutoff)
 
     def __str__(self) -> str:
@@ -39,7 +45,10 @@ def parse_measure(text: str) -> Measure:
     """The measure written as "nDCG@10", whatever the case of its letters; UsageError with the known names."""
     name, at, cutoff = text.strip().partition("@")
     known = {each.lower(): each for each in _MEASURES}.get(name.lower())
-    if known is None or (at and not re.fullmatch("[1-9][0-9]*", cutoff)):
+    is_whole = re.fullmatch("[1-9][0-9]*", cutoff) is not None
+    if known is None and (is_whole or not at) and trec_measures.is_known(text.strip()):
+        return Measure(name, int(cutoff) if at else None)
+    if known is None or (at and not is_whole):
         raise UsageError(f"there is no measure '{text}': write one of {', '.join(_MEASURES)}, with a cutoff as in R@10")
     if not at and known in _NEEDS_CUTOFF:
         raise UsageError(f"the measure '{text}' needs a cutoff: write it as in {known}@10")
@@ -67,12 +76,21 @@ def _discounted(gains: Sequence[int]) -> float:
 
 def _average_precision(ranked: Sequence[str], grades: Grades, cutoff: int | None) -> float:
     """The mean of the precision at each relevant image; one that is not among the first `cutoff` counts 0."""
+    return _sum_of_precisions(ranked[:cutoff], grades) / _all_relevant(grades)
+
+
+def _capped_average_precision(ranked: Sequence[str], grades: Grades, cutoff: int | None) -> float:
+    """As AP, divided by how many relevant images can stand among the first `cutoff`: a perfect head is 1."""
+    return _sum_of_precisions(ranked[:cutoff], grades) / min(_all_relevant(grades), cutoff or len(grades))
+
+
+def _sum_of_precisions(ranked: Sequence[str], grades: Grades) -> float:
     found, total = 0, 0.0
-    for rank, each in enumerate(ranked[:cutoff], start=1):
+    for rank, each in enumerate(ranked, start=1):
         if _relevant(each, grades):
             found += 1
             total += found / rank
-    return total / _all_relevant(grades)
+    return total
 
 
 def _reciprocal_rank(ranked: Sequence[str], grades: Grades, cutoff: int | None) -> float:
@@ -115,5 +133,6 @@ _MEASURES: dict[str, Callable[[Sequence[str], Grades, int | None], float]] = {
     "P": _precision,
     "R": _hit,
     "Recall": _recall,
+    "APmin": _capped_average_precision,
 }
-_NEEDS_CUTOFF = ("P", "R", "Recall")
+_NEEDS_CUTOFF = ("APmin", "P", "R", "Recall")
