@@ -19,7 +19,12 @@ PACKAGES = (
     "numpy", "pillow", "torch", "open_clip_torch", "transformers", "tokenizers", "safetensors", "gradio", "typer",
     "rich", "filelock", "jinja2",
 )  # fmt: skip
-EXTRAS = {"heic": ("pi-heif",), "scale": ("pyarrow",), "onnx": ("onnx", "onnxruntime"), "report": ("ir-measures", "matplotlib")}
+EXTRAS = {
+    "heic": ("pi-heif",),
+    "scale": ("pyarrow",),
+    "onnx": ("onnx", "onnxruntime"),
+    "report": ("ir-measures", "matplotlib"),
+}
 FEW_BYTES = 2 * 2**30  # below this a model's download or a large index may not fit
 
 
