@@ -35,8 +35,9 @@ class _Search:
     warnings: list[str] = field(default_factory=list)
 
     def allows(self, record_id: str) -> bool:
-        within = self.query.within
-        return record_id not in self.query.exclude and (within is None or record_id in within)
+        query = self.query
+        is_left_out = record_id in query.exclude or record_id in query.unlike
+        return not is_left_out and (query.within is None or record_id in query.within)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ class Pipeline:
             return []
         for rewriter in self.rewriters:
             self._each(rewriter, searches, partial(_rewritten, rewriter), _take_query, on_error)
-        depths = [stage.depth for stage in self.later if isinstance(stage, Reranker)]
+        depths = [stage.depth for stage in self.later if isinstance(stage, Refiner | Reranker)]
         self._first(searches, max([top_k, *depths]))
         for stage in self.later:
             if isinstance(stage, Refiner):
@@ -164,7 +165,8 @@ class Pipeline:
         glued = glue(value.hits, search.hits, len(search.hits), welcome)
         search.warnings += value.warnings
         # a refiner may well find better images than the ones it was given, so those it left out need no remark
-        return _take(search, replace(glued, forgotten=0))
+        verdict = _take(search, replace(glued, forgotten=0))
+        return replace(verdict, note="; ".join(note for note in (*(s.note for s in value.steps), verdict.note) if note))
 
     def _holds(self, record_id: str) -> bool:
         try:

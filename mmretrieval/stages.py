@@ -80,10 +80,13 @@ class FirstStage(Stage):
 
 
 class Refiner(Stage):
-    """Ranking → Ranking; may bring images that the first stage did not."""
+    """Ranking → Ranking; may bring images that the first stage did not. It is given `depth` hits where there are."""
+
+    depth: int = 0
 
     @abstractmethod
-    def refine(self, ranking: Ranking, collection: Collection) -> Ranking: ...
+    def refine(self, ranking: Ranking, collection: Collection) -> Ranking:
+        """A ranking of the same query; the notes of steps that it adds are kept."""
 
 
 class Reranker(Stage):
