@@ -10,26 +10,47 @@ import numpy as np
 class MemoryRows:
     """Rows by position, kept as float16 and given out in storage order, as segments written over time would be."""
 
-    def __init__(self, matrix, *, block=7, seed=0) -> None:
+    def __init__(self, matrix, *, block=7, seed=0, dead=0) -> None:
+        """`dead` rows of no record lie among the others; later positions lie in later slots only by chance."""
         self.matrix = np.asarray(matrix, dtype=np.float16)
         self.n, self.dim = self.matrix.shape
         self.block = block
-        self.stored = np.random.default_rng(seed).permutation(self.n)
+        rng = np.random.default_rng(seed)
+        self.owners = rng.permutation(np.concatenate([np.arange(self.n), np.full(dead, -1)])).astype(np.int32)
+        self.stored = len(self.owners)
+        self._slots = np.empty(self.n, dtype=np.int64)
+        self._slots[self.owners[self.owners >= 0]] = np.flatnonzero(self.owners >= 0)
+        self._rows = np.zeros((self.stored, self.dim), dtype=np.float16)
+        self._rows[self._slots] = self.matrix
+        self._rows[self.owners < 0, :1] = 1  # a dead row is a row as any other
         self.passes = 0
 
     @property
     def key(self) -> str:
         return hashlib.sha256(self.matrix.tobytes()).hexdigest()
 
-    def blocks(self, rows_per_block: int = 8192) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def storage_key(self, slots: int) -> str:
+        return hashlib.sha256(self._rows[:slots].tobytes()).hexdigest()
+
+    def slots(self, positions) -> np.ndarray:
+        return self._slots[np.asarray(positions, dtype=np.int64)]
+
+    def stored_blocks(self, first: int = 0, rows_per_block: int = 8192) -> Iterator[tuple[int, np.ndarray]]:
         self.passes += 1
         size = min(self.block, rows_per_block)
-        for at in range(0, self.n, size):
-            positions = self.stored[at : at + size].astype(np.int64)
-            yield positions, self.matrix[positions]
+        for at in range(first, self.stored, size):
+            yield at, self._rows[at : at + size]
+
+    def blocks(self, rows_per_block: int = 8192) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        for slot, matrix in self.stored_blocks(0, rows_per_block):
+            positions = self.owners[slot : slot + len(matrix)].astype(np.int64)
+            yield positions[positions >= 0], matrix[positions >= 0]
 
     def take(self, positions) -> np.ndarray:
         return self.matrix[np.asarray(positions, dtype=np.int64)].astype(np.float32)
+
+    def take_slots(self, slots) -> np.ndarray:
+        return self._rows[slots].astype(np.float32)
 
 
 def unit(matrix) -> np.ndarray:

@@ -31,6 +31,29 @@ class MemoryRows:
     def take(self, positions: np.ndarray) -> np.ndarray:
         return self.matrix[np.asarray(positions, dtype=np.int64)].astype(np.float32)
 
+    # Row p lies in slot p.
+
+    @property
+    def stored(self) -> int:
+        return self.n
+
+    @property
+    def owners(self) -> np.ndarray:
+        return np.arange(self.n, dtype=np.int32)
+
+    def storage_key(self, slots: int) -> str:
+        return hashlib.sha256(self.matrix[:slots].tobytes()).hexdigest()
+
+    def slots(self, positions: np.ndarray) -> np.ndarray:
+        return np.asarray(positions, dtype=np.int64)
+
+    def take_slots(self, slots: np.ndarray) -> np.ndarray:
+        return self.take(slots)
+
+    def stored_blocks(self, first: int = 0, rows_per_block: int = 5) -> Iterator[tuple[int, np.ndarray]]:
+        for start in range(first, self.n, rows_per_block):
+            yield start, self.matrix[start : start + rows_per_block]
+
 
 class MemoryCollection:
     """Records named img0, img1, … with unit vectors in one channel; random ones unless given."""
