@@ -2,6 +2,7 @@
 
     MMRetrievalError            6   anything that failed at run time
     ├── UsageError              2   an argument that cannot work
+    │   └── FilterError         2   a filter that is not understood
     ├── MissingPrerequisite     3   weights, a package or an extra that is not here
     │   └── MissingExtra        3   an optional dependency group that is not installed
     ├── NotFound                4   a file, an index or a record that does not exist
@@ -29,6 +30,14 @@ class UsageError(MMRetrievalError):
     """An argument that cannot work, whatever the data."""
 
     exit_code: ClassVar[int] = 2
+
+
+class FilterError(UsageError):
+    """A filter that is not understood; `position` is the character it is about, counted from 0."""
+
+    def __init__(self, message: str, position: int) -> None:
+        super().__init__(message)
+        self.position = position
 
 
 class MissingPrerequisite(MMRetrievalError):

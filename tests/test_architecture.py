@@ -15,7 +15,7 @@ HEAVY = ("torch", "open_clip", "transformers", "faiss", "gradio", "pyarrow")
 LEVELS = {
     0: "errors types asks vectors registry protocols",
     1: """stages driver glue composition specs
-          storage segments full_text lexicon catalog manifest lock scan ledger ids plan changes lookahead ready_vectors
+          storage segments full_text lexicon catalog manifest lock scan ledger ids plan changes lookahead ready_vectors vector_writer
           images pixels reading sniff quiet looking batches creation compaction
           canary hub benchmarks evaluation.queries evaluation.runs""",
     2: "encoders indexes rewriters first_stages refiners rerankers mllms datasets",
