@@ -13,6 +13,10 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instea
 IndexFolder = Annotated[Path, typer.Option("--index", metavar="IDX", help="The index folder.", show_default=False)]
 Device = Annotated[str | None, typer.Option("--device", help="cpu, cuda, cuda:1, mps; the best there is by default.")]
 IndexKind = Annotated[str, typer.Option("--index-kind", help="How nearest vectors are found; see: list indexes.")]
+Refine = Annotated[
+    list[str] | None,
+    typer.Option("--refine", metavar="NAME[:KEY=VALUE,…]", help="Refine the ranking; may be repeated. See: list refiners."),
+]
 EncoderOverride = Annotated[
     str | None,
     typer.Option("--encoder", metavar="NAME", help="Where the index's encoder is now, if it has another name here."),
@@ -24,7 +28,7 @@ def parse_weights(text: str) -> dict[str, float]:
     weights: dict[str, float] = {}
     for part in text.split(","):
         name, equals, number = (piece.strip() for piece in part.partition("="))
-        if not equals or name not in ("text", "image"):
+        if not equals or name not in ("text", "image", "like", "unlike"):
             raise UsageError(f"--weight '{text}' is not understood at '{part}': write it as text=1,image=0.5")
         if name in weights:
             raise UsageError(f"--weight '{text}' gives {name} twice: give it once")
