@@ -16,7 +16,8 @@ from mmretrieval.errors import NotFound, UsageError
 from mmretrieval.pipeline import OnError, Pipeline
 from mmretrieval.planner import AUTO, open_index
 from mmretrieval.protocols import Encoder
-from mmretrieval.types import Compose, Part, Query, Ranking
+from mmretrieval.specs import make
+from mmretrieval.types import MINUS_WEIGHT, Compose, Part, Query, Ranking
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -113,11 +114,14 @@ class Searcher:
         encoder: str | Encoder | None = None,
         index_kind: str = AUTO,
         device: str | None = None,
+        refine: str | Sequence[str] = (),
     ) -> Searcher:
         """Open an index folder for reading; None means the encoder that the index names.
 
-        Raises NotFound without an index, UsageError for an unknown `index_kind` (see `mmretrieval list indexes`).
+        `refine` names refiners in the order in which they work, as in "superglobal:form=full" (see `specs`). Raises
+        NotFound without an index, UsageError for an unknown `index_kind` or refiner (see `mmretrieval list`).
         """
+        refiners = [make("refiners", spec) for spec in ([refine] if isinstance(refine, str) else refine)]
         if index_kind != AUTO:
             registry.load("indexes", index_kind)  # a misspelt kind is told before anything is opened
         dense = registry.load("first_stages", "dense")
@@ -126,7 +130,7 @@ class Searcher:
             undo.callback(collection.close)
             checked = CheckedEncoder(collection, encoder, device)
             nearest = open_index(collection, index_kind)
-            pipeline = Pipeline([dense(checked, collection, nearest)], collection=collection)
+            pipeline = Pipeline([dense(checked, collection, nearest), *refiners], collection=collection)
             undo.pop_all()
         return cls(collection, pipeline)
 
@@ -166,7 +170,7 @@ class Searcher:
                 Path(image) if isinstance(image, str) else image,
                 image_id,
                 weights or _NO_WEIGHTS,
-                parts=tuple(Part(text=text, weight=-1.0) for text in minus),
+                parts=tuple(Part(text=text, weight=-MINUS_WEIGHT) for text in minus),
                 like=tuple(like),
                 unlike=tuple(unlike),
                 compose=compose,

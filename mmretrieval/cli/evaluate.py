@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mmretrieval.cli.options import Device, EncoderOverride, IndexFolder, IndexKind, Json
+from mmretrieval.cli.options import Device, EncoderOverride, IndexFolder, IndexKind, Json, Refine
 from mmretrieval.cli.report import Report, row
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ def evaluate(
     run: Annotated[
         Path | None, typer.Option("--run", metavar="OUT.trec", help="Write the rankings as a TREC run.")
     ] = None,
+    refine: Refine = None,
     index_kind: IndexKind = "auto",
     encoder: EncoderOverride = None,
     device: Device = None,
@@ -43,7 +44,8 @@ def evaluate(
     from mmretrieval.searcher import Searcher
 
     wanted, rows, judgements = parse_measures(measures), read_queries(queries), read_qrels(qrels)
-    with Searcher.open(index, encoder=encoder, index_kind=index_kind, device=device) as searcher, Bar("queries") as bar:
+    opened = Searcher.open(index, encoder=encoder, index_kind=index_kind, device=device, refine=refine or ())
+    with opened as searcher, Bar("queries") as bar:
         result = measure(searcher, rows, judgements, wanted, progress=bar)
     warnings = list(result.warnings)
     if run is not None:

@@ -2,55 +2,93 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
 import typer
 
-from mmretrieval.cli.options import Device, EncoderOverride, IndexFolder, IndexKind, Json, parse_image, parse_weights
+from mmretrieval.cli.asked import query_of
+from mmretrieval.cli.options import Device, EncoderOverride, IndexFolder, IndexKind, Json, Refine
 from mmretrieval.cli.report import Report, row
-from mmretrieval.errors import UsageError
-from mmretrieval.types import Ranking
+from mmretrieval.types import Hit, Ranking
 
 
 def search(
     index: IndexFolder,
     text: Annotated[str | None, typer.Argument(help="What is sought; with --image, the change that is wanted.")] = None,
     image: Annotated[
-        str | None, typer.Option("--image", metavar="FILE|id:ID", help="A picture file, or a picture of the index.")
+        list[str] | None,
+        typer.Option("--image", metavar="FILE|id:ID[@W]", help="A file or a picture of the index; may be repeated."),
     ] = None,
     weight: Annotated[
-        str | None, typer.Option("--weight", metavar="text=W,image=W", help="How much the words and the picture count.")
+        str | None,
+        typer.Option("--weight", metavar="text=W,image=W", help="How much words and pictures count; like=W, unlike=W."),
     ] = None,
+    minus: Annotated[
+        list[str] | None, typer.Option("--minus", metavar="TEXT", help="Lead away from these words; may be repeated.")
+    ] = None,
+    like: Annotated[
+        list[str] | None, typer.Option("--like", metavar="ID", help="A good example in the index; may be repeated.")
+    ] = None,
+    unlike: Annotated[
+        list[str] | None, typer.Option("--unlike", metavar="ID", help="A bad example in the index; may be repeated.")
+    ] = None,
+    compose: Annotated[
+        str, typer.Option("--compose", metavar="sum|slerp|product", help="How parts are joined.")
+    ] = "sum",
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Print also what each channel and each part of the query adds, and why.")
+    ] = False,
+    refine: Refine = None,
     top_k: Annotated[int, typer.Option("-k", "--top-k", min=1, help="How many pictures.")] = 10,
     index_kind: IndexKind = "auto",
     encoder: EncoderOverride = None,
     device: Device = None,
     json: Json = False,
 ) -> Report:
-    """Search by words, by a picture, or by both.
+    """Search by words, by pictures, by examples, or by several of them.
 
-    Prints rank, score, id and path. With a picture, the words are the change that is wanted.
+    Prints rank, score, id and path. With a picture, the words are the change that is wanted. A picture's own weight
+    stands behind it, as in heron.jpg@0.5.
     """
-    path, image_id = parse_image(image) if image is not None else (None, None)
-    if weight is not None and (image is None or not text):
-        raise UsageError("--weight shares a search between words and a picture: give both, or leave it out")
-    weights = parse_weights(weight) if weight is not None else None
-    if not (text or "").strip() and image is None:
-        raise UsageError("there is nothing to search for: give words, --image, or both")
+    query = query_of(
+        text,
+        images=image or (),
+        weight=weight,
+        minus=minus or (),
+        like=like or (),
+        unlike=unlike or (),
+        compose=compose,
+    )
     from mmretrieval.searcher import Searcher
 
-    with Searcher.open(index, encoder=encoder, index_kind=index_kind, device=device) as searcher:
-        ranking = searcher.search(text, image=path, image_id=image_id, weights=weights, top_k=top_k)
-    return _report(ranking)
+    with Searcher.open(index, encoder=encoder, index_kind=index_kind, device=device, refine=refine or ()) as searcher:
+        ranking = searcher.search(query, top_k=top_k)
+    return _report(ranking, explain=explain)
 
 
-def _report(ranking: Ranking) -> Report:
+def _report(ranking: Ranking, *, explain: bool) -> Report:
     found = ranking.to_dict()
     return Report(
         fields={"query": found["query"], "hits": found["hits"], "steps": found["steps"]},
         lines=[
-            row(rank, "-" if hit.score is None else f"{hit.score:.4f}", hit.id, hit.path)
+            row(
+                rank,
+                "-" if hit.score is None else f"{hit.score:.4f}",
+                hit.id,
+                hit.path,
+                *(_explained(hit) if explain else ()),
+            )
             for rank, hit in enumerate(ranking.hits, start=1)
         ],
         warnings=ranking.warnings,
     )
+
+
+def _explained(hit: Hit) -> tuple[str, str, str]:
+    """Three more columns: what each channel adds to the score, what each part adds to the channel image, and why."""
+    return _parts(hit.scores), _parts(hit.shares), hit.why
+
+
+def _parts(values: Mapping[str, float]) -> str:
+    return ",".join(f"{name}={value:+.4f}" for name, value in values.items()) or "-"
