@@ -17,14 +17,14 @@ with a warning, see `_usable`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mmretrieval.errors import NotFound
 from mmretrieval.first_stages import _why
+from mmretrieval.first_stages._allowed import Allowed, alike, allowed
 from mmretrieval.first_stages._parts import Collection, texts_of
 from mmretrieval.first_stages._product import Conditions, Multiplied, Product, ranked
 from mmretrieval.first_stages._query_vectors import Sought, vectors_of
@@ -72,7 +72,7 @@ class Dense(FirstStage):
         """
         sought = vectors_of(queries, self.encoder, self.collection)
         results: dict[int, _Result] = {}
-        for numbers in _alike(queries):
+        for numbers in alike(queries):
             found = self._found([sought[number] for number in numbers], top_k)
             results.update(zip(numbers, found, strict=True))
         for number in self._cut_off(queries):
@@ -83,56 +83,36 @@ class Dense(FirstStage):
 
     def _found(self, sought: Sequence[Sought], top_k: int) -> list[_Result]:
         """The nearest rows for queries with the same restrictions."""
-        query = sought[0].query
-        within, not_within = self._positions(query.within)
-        exclude, not_excluded = self._positions(_left_out(query))
+        may = allowed(sought[0].query, self.collection)
         plain = [one for one in sought if not one.is_product]
         found = iter(
-            self.index.search(np.stack([one.vector for one in plain]), top_k, within=within, exclude=exclude)
+            self.index.search(np.stack([one.vector for one in plain]), top_k, within=may.within, exclude=may.exclude)
             if plain
             else ()
         )
-        results = [
-            self._multiplied(one, top_k, within, exclude) if one.is_product else _Result(*next(found)) for one in sought
-        ]
+        results = [self._multiplied(one, top_k, may) if one.is_product else _Result(*next(found)) for one in sought]
         for one, result in zip(sought, results, strict=True):
             result.warnings += one.warnings
-            result.warnings += _not_here(one.query, "search within", not_within)
-            result.warnings += _not_here(one.query, "leave out", not_excluded)
+            result.warnings += may.warnings(one.query)
             if one.is_own_picture:
-                self._put_itself_first(one, result, top_k)
+                self._put_itself_first(one, result, top_k, may)
         return results
 
-    def _multiplied(
-        self, sought: Sought, top_k: int, within: NDArray[np.int64] | None, exclude: NDArray[np.int64] | None
-    ) -> _Result:
+    def _multiplied(self, sought: Sought, top_k: int, may: Allowed) -> _Result:
         wanted = self.multiplied.conditions(sought)
-        positions = self.multiplied.candidates(sought, wanted, top_k, within=within, exclude=exclude)
+        positions = self.multiplied.candidates(sought, wanted, top_k, within=may.within, exclude=may.exclude)
         return _Result(*ranked(wanted, self.index, positions, top_k), wanted)
 
-    def _put_itself_first(self, sought: Sought, result: _Result, top_k: int) -> None:
+    def _put_itself_first(self, sought: Sought, result: _Result, top_k: int, may: Allowed) -> None:
         """A copy of the picture ties with it and may have the smaller id; still, what was asked by comes first."""
-        query = sought.query
-        assert query.image_id is not None
-        if query.image_id in _left_out(query) or not (query.within is None or query.image_id in query.within):
+        assert sought.query.image_id is not None
+        itself = self.collection.position(sought.query.image_id)
+        if not may.holds(itself):
             return
-        itself = self.collection.position(query.image_id)
         others = np.flatnonzero(result.positions != itself)[: top_k - 1]
         own_score = row_scores(self.index.rows.take(np.array([itself])), sought.vector)
         result.positions = np.concatenate([[itself], result.positions[others]])
         result.scores = np.concatenate([own_score, result.scores[others]])
-
-    def _positions(self, ids: Iterable[str] | None) -> tuple[NDArray[np.int64] | None, list[str]]:
-        """Positions of ids, sorted, and those ids that the collection does not have."""
-        if ids is None:
-            return None, []
-        here, unknown = [], []
-        for record_id in ids:
-            try:
-                here.append(self.collection.position(record_id))
-            except NotFound:
-                unknown.append(record_id)
-        return np.array(sorted(here), dtype=np.int64), sorted(unknown)
 
     def _cut_off(self, queries: Sequence[Query]) -> list[int]:
         """Which queries have words that the model cannot read to their end."""
@@ -156,27 +136,6 @@ class Dense(FirstStage):
             for record, score, (shares, why) in zip(records, result.scores, explained, strict=True)
         ]
         return Ranking(sought.query, tuple(hits), warnings=tuple(result.warnings))
-
-
-def _alike(queries: Sequence[Query]) -> list[list[int]]:
-    """Numbers of the queries, those with the same restrictions together."""
-    groups: dict[tuple[frozenset[str] | None, frozenset[str]], list[int]] = {}
-    for number, query in enumerate(queries):
-        groups.setdefault((query.within, _left_out(query)), []).append(number)
-    return list(groups.values())
-
-
-def _left_out(query: Query) -> frozenset[str]:
-    """What never comes: a counter-example was seen and judged wrong."""
-    return query.exclude.union(query.unlike)
-
-
-def _not_here(query: Query, purpose: str, unknown: Sequence[str]) -> list[str]:
-    if not unknown:
-        return []
-    return [
-        f"query '{query.id}': {len(unknown)} of the ids to {purpose} are not in this collection, such as '{unknown[0]}'"
-    ]
 
 
 def _explained(sought: Sought, result: _Result, rows: NDArray[np.float32]) -> list[tuple[dict[str, float], str]]:
