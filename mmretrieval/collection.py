@@ -19,6 +19,8 @@ import numpy as np
 
 from mmretrieval.catalog import Catalog, folder_bytes
 from mmretrieval.errors import NotFound, StorageError
+from mmretrieval.filters.fields import FieldUse
+from mmretrieval.filters.matching import Filters
 from mmretrieval.lexicon import Lexicon
 from mmretrieval.segments import Rows, Segment, map_segment
 from mmretrieval.types import ImageRecord
@@ -176,6 +178,24 @@ class Collection:
     def _numbers(self) -> NDArray[np.int64]:
         """The catalogue's number of each record, in the order of `ids`."""
         return np.array(self._catalog.rows("SELECT number FROM records ORDER BY id"), dtype=np.int64).reshape(-1)
+
+    # Filters
+
+    @cached_property
+    def filters(self) -> Filters:
+        """What filters keep of this snapshot."""
+        return Filters(self._catalog, lambda: self._numbers, self.version, self.index / "cache")
+
+    def matching(self, expression: str) -> NDArray[np.int64]:
+        """Positions of the records that a filter keeps, rising; see `filters` for the language and the costs.
+
+        Raises FilterError for text that is no filter, UsageError for a field that no record has.
+        """
+        return self.filters.matching(expression)
+
+    def fields(self) -> tuple[FieldUse, ...]:
+        """The fields that a filter can name, with the kinds of their values."""
+        return self.filters.fields
 
     # Pictures
 

@@ -2,20 +2,38 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from mmretrieval.asks import MLLM
 from mmretrieval.errors import UsageError
 from mmretrieval.stages import Collection, FirstStage, Refiner, Reranker, Rewriter, Stage
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
 
 class ChannelledCollection(Collection, Protocol):
-    """A collection that says which families of vectors it holds."""
+    """A collection that says which families of vectors it holds, and which records a filter keeps."""
 
     @property
     def channels(self) -> AbstractSet[str]: ...
+
+    def position(self, record_id: str) -> int: ...
+
+    def matching(self, expression: str) -> NDArray[np.int64]:
+        """Positions, rising."""
+        ...
+
+
+def keeps(collection: ChannelledCollection, expression: str, record_id: str) -> bool:
+    """Whether a filter keeps this record; raises NotFound when there is none of that id."""
+    kept, position = collection.matching(expression), collection.position(record_id)
+    at = bisect_left(kept, position)
+    return at < len(kept) and int(kept[at]) == position
 
 
 def in_order(stages: Sequence[Stage]) -> tuple[list[Rewriter], FirstStage, list[Stage]]:

@@ -14,9 +14,10 @@ from time import perf_counter
 from typing import Any, Literal
 
 from mmretrieval.asks import MLLM
-from mmretrieval.composition import ChannelledCollection, check_asks, check_channels, in_order
+from mmretrieval.composition import ChannelledCollection, check_asks, check_channels, in_order, keeps
 from mmretrieval.driver import Outcome, drive
 from mmretrieval.errors import MMRetrievalError, NotFound, UsageError
+from mmretrieval.filters.parser import both
 from mmretrieval.glue import Glued, glue, moved
 from mmretrieval.stages import Candidate, Flow, Refiner, Reranker, Rewriter, Stage
 from mmretrieval.types import Hit, Query, Ranking, Status, Step
@@ -34,10 +35,13 @@ class _Search:
     steps: list[Step] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
-    def allows(self, record_id: str) -> bool:
+    def allows(self, record_id: str, collection: ChannelledCollection | None) -> bool:
+        """Whether the query may return it; a filter is asked of the collection."""
         query = self.query
         is_left_out = record_id in query.exclude or record_id in query.unlike
-        return not is_left_out and (query.within is None or record_id in query.within)
+        if is_left_out or not (query.within is None or record_id in query.within):
+            return False
+        return not query.filter or collection is None or keeps(collection, query.filter, record_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +136,7 @@ class Pipeline:
         for search, ranking in zip(searches, rankings, strict=True):
             if not isinstance(ranking, Ranking):
                 raise MMRetrievalError(f"'{name}' returned {type(ranking).__name__} for query '{search.given.id}'")
-            search.hits = tuple(hit for hit in ranking.hits if search.allows(hit.id))[:top_k]
+            search.hits = tuple(hit for hit in ranking.hits if search.allows(hit.id, self.collection))[:top_k]
             dropped = len(ranking.hits) - len(search.hits)
             search.warnings += ranking.warnings
             search.steps += ranking.steps
@@ -160,7 +164,7 @@ class Pipeline:
             raise MMRetrievalError(f"a ranking was expected, and {type(value).__name__} came back")
 
         def welcome(record_id: str) -> bool:
-            return search.allows(record_id) and self._holds(record_id)
+            return self._holds(record_id) and search.allows(record_id, self.collection)
 
         glued = glue(value.hits, search.hits, len(search.hits), welcome)
         search.warnings += value.warnings
@@ -226,8 +230,10 @@ def _take_query(search: _Search, value: Any) -> _Verdict:
         raise MMRetrievalError(f"a query was expected, and {type(value).__name__} came back")
     old = search.query
     within = value.within if old.within is None else old.within & (old.within if value.within is None else value.within)
-    kept = replace(value, id=old.id, exclude=old.exclude | value.exclude, within=within)
-    lost = (kept.id, kept.exclude, kept.within) != (value.id, value.exclude, value.within)
+    kept = replace(
+        value, id=old.id, exclude=old.exclude | value.exclude, within=within, filter=both(old.filter, value.filter)
+    )
+    lost = (kept.id, kept.exclude, kept.within, kept.filter) != (value.id, value.exclude, value.within, value.filter)
     search.query = kept
     note = f"{old.text!r} became {kept.text!r}" if old.text != kept.text else ""
     return _Verdict("repaired" if lost else "ok", note)

@@ -38,6 +38,13 @@ def parse(text: str) -> Expression:
     return _Parser(text).whole()
 
 
+def both(first: str, second: str) -> str:
+    """The filter that keeps what two filters keep; an empty one keeps everything."""
+    if not first or not second or first == second:
+        return first or second
+    return str(And((parse(first), parse(second))))  # of the parts, since text could close another's parenthesis
+
+
 class _Parser:
     def __init__(self, text: str) -> None:
         self.tokens = tokens(text)
