@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mmretrieval.cli.options import Device, EncoderOverride, IndexFolder, IndexKind, Json, Refine
+from mmretrieval.cli.options import Device, EncoderOverride, Filter, IndexFolder, IndexKind, Json, Refine
 from mmretrieval.cli.report import Report, row
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ def evaluate(
     run: Annotated[
         Path | None, typer.Option("--run", metavar="OUT.trec", help="Write the rankings as a TREC run.")
     ] = None,
+    filter: Filter = "",  # noqa: A002 (the word that users know)
     refine: Refine = None,
     index_kind: IndexKind = "auto",
     encoder: EncoderOverride = None,
@@ -34,10 +35,12 @@ def evaluate(
 ) -> Report:
     """Measure an index on queries with known answers.
 
-    Prints measure, value and query type. A composed query's reference is never an answer.
+    Prints measure, value and query type. A composed query's reference is never an answer. With --filter it is as if
+    the index held nothing but the records that it keeps.
     """
     from mmretrieval.cli.progress import Bar
     from mmretrieval.evaluation.experiment import evaluate as measure
+    from mmretrieval.evaluation.filtered import filtered
     from mmretrieval.evaluation.measures import parse_measures
     from mmretrieval.evaluation.queries import read_queries
     from mmretrieval.evaluation.runs import read_qrels, without_blanks, write_run
@@ -46,8 +49,9 @@ def evaluate(
     wanted, rows, judgements = parse_measures(measures), read_queries(queries), read_qrels(qrels)
     opened = Searcher.open(index, encoder=encoder, index_kind=index_kind, device=device, refine=refine or ())
     with opened as searcher, Bar("queries") as bar:
+        rows, judgements, told = filtered(searcher.collection, filter, rows, judgements)
         result = measure(searcher, rows, judgements, wanted, progress=bar)
-    warnings = list(result.warnings)
+    warnings = [*told, *result.warnings]
     if run is not None:
         rankings, changed = without_blanks(result.run)
         write_run(run, rankings)

@@ -17,6 +17,12 @@ Refine = Annotated[
     list[str] | None,
     typer.Option("--refine", metavar="NAME[:KEY=VALUE,…]", help="Refine the ranking; may be repeated. See: list refiners."),
 ]
+Filter = Annotated[
+    str,
+    typer.Option(
+        "--filter", metavar="EXPR", help="Only records whose metadata fits, as in \"cuisine = 'thai' AND stars > 3\"."
+    ),
+]
 EncoderOverride = Annotated[
     str | None,
     typer.Option("--encoder", metavar="NAME", help="Where the index's encoder is now, if it has another name here."),

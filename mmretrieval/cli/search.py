@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from mmretrieval.cli.asked import query_of
-from mmretrieval.cli.options import Device, EncoderOverride, IndexFolder, IndexKind, Json, Refine
+from mmretrieval.cli.options import Device, EncoderOverride, Filter, IndexFolder, IndexKind, Json, Refine
 from mmretrieval.cli.report import Report, row
 from mmretrieval.types import Hit, Ranking
 
@@ -36,6 +36,7 @@ def search(
     compose: Annotated[
         str, typer.Option("--compose", metavar="sum|slerp|product", help="How parts are joined.")
     ] = "sum",
+    filter: Filter = "",  # noqa: A002 (the word that users know)
     explain: Annotated[
         bool, typer.Option("--explain", help="Print also what each channel and each part of the query adds, and why.")
     ] = False,
@@ -59,6 +60,7 @@ def search(
         like=like or (),
         unlike=unlike or (),
         compose=compose,
+        filter=filter,
     )
     from mmretrieval.searcher import Searcher
 
