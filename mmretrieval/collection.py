@@ -167,12 +167,18 @@ class Collection:
         self, text: str, top_k: int | None = None, within: NDArray[np.int64] | None = None
     ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Positions of the records with a word of the text, and their BM25 scores; see `Lexicon.find`."""
-        return self.lexicon.find(self.lexicon.words(text), top_k, within)
+        return self.lexicon.find(self.lexicon.words(text), top_k, within=within)
 
     @cached_property
     def lexicon(self) -> Lexicon:
         """The words of captions and metadata."""
         return Lexicon(self._catalog, self._numbers)
+
+    @property
+    def blend(self) -> Mapping[str, float]:
+        """The weights of the channels in a blend that were fitted for this collection; empty before that."""
+        weights: dict[str, float] = self._meta.get("blend", {}).get("weights", {})
+        return weights
 
     @cached_property
     def _numbers(self) -> NDArray[np.int64]:

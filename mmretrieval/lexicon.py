@@ -38,13 +38,23 @@ class Lexicon:
         self._catalog = catalog
         self._numbers = numbers
 
+    @cached_property
+    def records(self) -> int:
+        """How many records have any words; raises as `words` does."""
+        if self._catalog.format < 2:
+            index = self._catalog.index
+            raise InvalidData(
+                f"{index}: made by an earlier version, so its words cannot be searched yet; bring it up to date with: "
+                f"mmretrieval index PICTURES --index {index}"
+            )
+        return int(self._catalog.rows("SELECT COUNT(*) FROM words")[0][0])
+
     def words(self, text: str) -> list[Word]:
         """The first `MOST_WORDS` different words of a text with their weights.
 
         Raises InvalidData for an index that was made before there was full text.
         """
-        self._check_format()
-        ((records,),) = self._catalog.rows("SELECT COUNT(*) FROM words")
+        records = self.records
         weighed = []
         for word in query_words(text)[:MOST_WORDS]:
             ((having,),) = self._catalog.rows("SELECT COUNT(*) FROM words WHERE words MATCH ?", [f'"{word}"'])
@@ -52,12 +62,19 @@ class Lexicon:
             weighed.append(Word(word, weight))
         return weighed
 
-    def find(self, words: Sequence[Word], top_k: int | None = None, within: NDArray[np.int64] | None = None) -> Found:
+    def find(
+        self,
+        words: Sequence[Word],
+        top_k: int | None = None,
+        *,
+        within: NDArray[np.int64] | None = None,
+        exclude: NDArray[np.int64] | None = None,
+    ) -> Found:
         """Positions of the records with any of the words, and their BM25 scores (k1 1.2, b 0.75), best first.
 
-        At most `top_k` come, all of them for None; equal scores stand by position. Words that most records have are
-        left out while there are others: their weight is a millionth, and they would make the search visit nearly
-        every record.
+        `within` and `exclude` are positions. At most `top_k` come, all of them for None; equal scores stand by
+        position. Words that most records have are left out while there are others: their weight is a millionth, and
+        they would make the search visit nearly every record.
         """
         telling = [word for word in words if word.weight > _LEAST_WEIGHT] or [word for word in words if word.weight]
         if not telling:
@@ -67,9 +84,10 @@ class Lexicon:
         numbers, scores = (np.array(column) for column in zip(*found, strict=True))
         rising, positions = self._by_number
         positions = positions[np.searchsorted(rising, numbers)]
-        if within is not None:
-            inside = np.isin(positions, within)
-            positions, scores = positions[inside], scores[inside]
+        if within is not None or exclude is not None:
+            keep = np.ones(len(positions), dtype=bool) if within is None else np.isin(positions, within)
+            keep &= ~np.isin(positions, () if exclude is None else exclude)
+            positions, scores = positions[keep], scores[keep]
         order = best(scores, positions, len(positions) if top_k is None else top_k)
         return positions[order], scores[order]
 
@@ -78,11 +96,3 @@ class Lexicon:
         """The numbers of all records, rising, and their positions."""
         order = np.argsort(self._numbers)
         return self._numbers[order], order
-
-    def _check_format(self) -> None:
-        if self._catalog.format < 2:
-            index = self._catalog.index
-            raise InvalidData(
-                f"{index}: made by an earlier version, so its words cannot be searched yet; bring it up to date with: "
-                f"mmretrieval index PICTURES --index {index}"
-            )

@@ -13,8 +13,9 @@ from mmretrieval import registry
 from mmretrieval.checked_encoder import CheckedEncoder
 from mmretrieval.collection import Collection
 from mmretrieval.errors import NotFound, UsageError
+from mmretrieval.opening import check_hybrid, open_first_stage
 from mmretrieval.pipeline import OnError, Pipeline
-from mmretrieval.planner import AUTO, open_index
+from mmretrieval.planner import AUTO
 from mmretrieval.protocols import Encoder
 from mmretrieval.specs import make
 from mmretrieval.types import MINUS_WEIGHT, Compose, Part, Query, Ranking
@@ -115,22 +116,24 @@ class Searcher:
         index_kind: str = AUTO,
         device: str | None = None,
         refine: str | Sequence[str] = (),
+        hybrid: str | None = None,
     ) -> Searcher:
         """Open an index folder for reading; None means the encoder that the index names.
 
+        `hybrid` joins the vectors with the words of captions and metadata, by ranks ("rrf") or by scores ("blend").
         `refine` names refiners in the order in which they work, as in "superglobal:form=full" (see `specs`). Raises
-        NotFound without an index, UsageError for an unknown `index_kind` or refiner (see `mmretrieval list`).
+        NotFound without an index, UsageError for an unknown `index_kind`, `hybrid` or refiner (see `mmretrieval list`).
         """
         refiners = [make("refiners", spec) for spec in ([refine] if isinstance(refine, str) else refine)]
         if index_kind != AUTO:
             registry.load("indexes", index_kind)  # a misspelt kind is told before anything is opened
-        dense = registry.load("first_stages", "dense")
+        check_hybrid(hybrid)
         with ExitStack() as undo:
             collection = Collection.open(Path(index))
             undo.callback(collection.close)
             checked = CheckedEncoder(collection, encoder, device)
-            nearest = open_index(collection, index_kind)
-            pipeline = Pipeline([dense(checked, collection, nearest), *refiners], collection=collection)
+            first = open_first_stage(collection, checked, index_kind=index_kind, hybrid=hybrid)
+            pipeline = Pipeline([first, *refiners], collection=collection)
             undo.pop_all()
         return cls(collection, pipeline)
 

@@ -1,14 +1,17 @@
 """Small honest stages, a collection in memory and a model that is a function: all through the public protocols."""
 
 import hashlib
+import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from PIL import Image
+from slow_bm25 import bm25
 
 from mmretrieval.asks import Ask, ChoiceScores, Failed, Generate, Reply, ScoreChoices, Text
 from mmretrieval.errors import NotFound
+from mmretrieval.lexicon import Word
 from mmretrieval.protocols import Encoder, Index
 from mmretrieval.stages import Candidate, FirstStage, Refiner, Reranker, Rewriter
 from mmretrieval.types import Hit, ImageRecord, Query, Ranking
@@ -55,6 +58,36 @@ class MemoryRows:
             yield start, self.matrix[start : start + rows_per_block]
 
 
+COLOURS = ("red", "blue", "green")
+
+
+class MemoryLexicon:
+    """Words of captions, scored by the slow BM25; words are compared as they stand, in small letters."""
+
+    def __init__(self, captions: Sequence[str]) -> None:
+        self.texts = {
+            str(position): re.findall("[a-z0-9]+", caption.lower())
+            for position, caption in enumerate(captions)
+            if caption
+        }
+        self.records = len(self.texts)
+
+    def words(self, text: str) -> list[Word]:
+        words = dict.fromkeys(re.findall("[a-z0-9]+", text.lower()))
+        having = {word: sum(word in own for own in self.texts.values()) for word in words}
+        return [Word(word, self._weight(count) if count else 0.0) for word, count in having.items()]
+
+    def _weight(self, having: int) -> float:
+        return max(math.log((self.records - having + 0.5) / (having + 0.5)), 1e-6)
+
+    def find(self, words, top_k=None, *, within=None, exclude=None):
+        scores = bm25(self.texts, [word.text for word in words if word.weight])
+        left_out = set() if exclude is None else set(exclude.tolist())
+        found = {int(p): score for p, score in scores.items() if within is None or int(p) in within.tolist()}
+        ranked = sorted(found.keys() - left_out, key=lambda p: (-found[p], p))[:top_k]
+        return np.array(ranked, dtype=np.int64), np.array([found[p] for p in ranked])
+
+
 class MemoryCollection:
     """Records named img0, img1, … with unit vectors in one channel; random ones unless given."""
 
@@ -69,6 +102,12 @@ class MemoryCollection:
         self.count = size
         self.image_mean = self.matrix.mean(axis=0) if size else np.zeros(dim, np.float32)
         self.text_mean = np.zeros(dim, np.float32)
+        # each a word longer than the one before, so that no two of them score the same
+        self.captions = [" ".join(["a", COLOURS[n % 3], "soup", "but", *["hot"] * n]) for n in range(size)]
+
+    @property
+    def lexicon(self) -> MemoryLexicon:
+        return MemoryLexicon(self.captions)
 
     def rows(self, channel: str = "image") -> MemoryRows:
         assert channel in self.channels
@@ -83,7 +122,7 @@ class MemoryCollection:
     def record(self, record_id: str) -> ImageRecord:
         if record_id not in self.ids:
             raise NotFound(f"there is no image '{record_id}'")
-        return ImageRecord(record_id, f"{record_id}.png", caption=f"caption of {record_id}")
+        return ImageRecord(record_id, f"{record_id}.png", caption=self.captions[self.ids.index(record_id)])
 
     def open_image(self, record_id: str) -> Image.Image:
         return Image.new("RGB", (8, 8), (self.ids.index(record_id) % 256, 0, 0))

@@ -50,6 +50,8 @@ def make(subject, request):
         "collection": lambda: MemoryCollection(12),
         "encoder": HashEncoder,
         "index": lambda: Brute(MemoryCollection(12).rows()),
+        "dense": lambda: Listing(MemoryCollection(12)),
+        "bm25": lambda: registry.load("first_stages", "bm25")(MemoryCollection(12)),
         "spec": lambda: f"local-dir:{request.getfixturevalue('tiny_clip_dir')}",
     }
 

@@ -23,8 +23,14 @@ def test_each_query_gets_one_ranking_of_known_images(make, top_k):
     rankings = make().search(QUERIES, top_k)
     assert [ranking.query for ranking in rankings] == QUERIES
     for ranking in rankings:
-        assert len(ranking.ids) == min(top_k, 12)
+        assert len(ranking.ids) == min(top_k, 12) or is_said_why(ranking)
         assert set(ranking.ids) <= set(MemoryCollection(12).ids)
+    assert len(rankings[0].ids) == min(top_k, 12)
+
+
+def is_said_why(ranking):
+    """Whether a ranking that is shorter than it could be tells the user of it, as a search for words of a picture."""
+    return ranking.warnings and {step.status for step in ranking.steps} == {"partial"}
 
 
 def test_no_queries_give_no_rankings(make):
@@ -39,8 +45,9 @@ def test_scores_fall_and_equal_scores_go_by_id(make):
 
 def test_hits_say_who_placed_them_and_where_they_lie(make):
     stage = make()
-    for ranking in stage.search(QUERIES, 3):
-        assert {hit.by for hit in ranking.hits} == {stage.name}
+    rankings = stage.search(QUERIES, 3)
+    assert {hit.by for ranking in rankings for hit in ranking.hits} == {stage.name}
+    for ranking in rankings:
         assert [hit.path for hit in ranking.hits] == [f"{name}.png" for name in ranking.ids]
 
 

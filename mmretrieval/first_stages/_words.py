@@ -1,0 +1,24 @@
+"""What a query says in words, for searches that know nothing else."""
+
+from __future__ import annotations
+
+from mmretrieval.types import Query, Ranking, Step
+
+
+def words_of(query: Query) -> str:
+    """The text of a query and of its parts that lead towards something, empty when there is none.
+
+    Pictures, examples and what a query leads away from say nothing here: a search for words cannot subtract.
+    """
+    texts = [query.text if query.weights.get("text", 1.0) > 0 else ""]
+    texts += [part.text for part in query.parts if part.weight > 0]
+    return "\n".join(text for text in texts if text.strip())
+
+
+def no_words(query: Query, name: str) -> Ranking:
+    """The empty answer of a search for words to a query that has none."""
+    step = Step(name, status="partial", note=NO_WORDS)
+    return Ranking(query, steps=(step,), warnings=(f"query '{query.id}': '{name}' searches by words, and {NO_WORDS}",))
+
+
+NO_WORDS = "the query has none that lead towards something"
