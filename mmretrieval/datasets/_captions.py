@@ -33,8 +33,7 @@ def parts(split: str) -> tuple[str, str]:
 
 def karpathy(reader: Reader, official: str, split: str, images: int, captions: int) -> list[Captioned]:
     """The photographs of one split of Karpathy's files; the counts are those of the split."""
-    [(found, place)] = reader.json(official)
-    every = Entry(found, place).entries("images")
+    every = (entry for found, place in reader.json(official) for entry in Entry(found, place).entries("images"))
     entries = [entry for entry in every if entry.text("split") == split]
     refuse_doubles(entries, lambda entry: entry.text("filename"), "filename")
     photographs = [_photograph(entry) for entry in entries]

@@ -32,8 +32,7 @@ class Reader:
     def find(self, official: str, *others: str) -> tuple[Path, ...]:
         """The whole file, or its halves; () when neither is there. `others` are further places for it."""
         *_, name = steps = PurePosixPath(official).parts
-        stem = name.partition(".json")[0].partition(".csv")[0]
-        part = f"{stem}.part{name.removeprefix(stem)}"
+        part = f"{PurePosixPath(name).stem}.part{PurePosixPath(name).suffix}"
         tails = ["/".join(steps[start:]) for start in range(len(steps))]
         for place in (*tails, *others, f"shared/{name}", *(f"{half}/{name}" for half in HALVES)):
             if whole := _there(self.data / place):

@@ -92,12 +92,12 @@ def _pair(row: Entry, columns: tuple[str, str], number: int) -> Pair:
 
 def _side(row: Entry, column: str) -> str:
     """COCO's number of a caption, or the name of an image without its ending."""
-    value = row.text(column)
-    start, stem = ("COCO_val2014:sentid:", value) if column.startswith("caption") else ("COCO_val2014_", value)
-    bare = stem.removeprefix("COCO_val2014:sentid:") if column.startswith("caption") else stem.removesuffix(".jpg")
-    if not value.startswith(start) or not bare.removeprefix("COCO_val2014_").isdecimal():
-        raise InvalidData(f"{row.place}: '{value}' in {column} does not read {start}NUMBER")
-    return bare
+    value, is_caption = row.text(column), column.startswith("caption")
+    before, after = ("COCO_val2014:sentid:", "") if is_caption else ("COCO_val2014_", ".jpg")
+    number = value.removeprefix(before).removesuffix(after)
+    if f"{before}{number}{after}" != value or not number.isdecimal():
+        raise InvalidData(f"{row.place}: '{value}' in {column} does not read {before}NUMBER{after}")
+    return number if is_caption else before + number
 
 
 def _captions(reader: Reader) -> dict[str, str]:
