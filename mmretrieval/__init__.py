@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from mmretrieval.errors import MMRetrievalError
     from mmretrieval.evaluation.experiment import evaluate
     from mmretrieval.indexing import IndexReport
+    from mmretrieval.indexing_vectors import index_vectors
     from mmretrieval.pipeline import Pipeline
+    from mmretrieval.preparing import prepare
     from mmretrieval.searcher import Searcher, index
     from mmretrieval.types import Hit, ImageRecord, Query, Ranking, Step
 
@@ -40,7 +42,9 @@ _HOMES = {
     "Step": "types",
     "evaluate": "evaluation.experiment",
     "index": "searcher",
+    "index_vectors": "indexing_vectors",
     "open_encoder": "encoders",
+    "prepare": "preparing",
 }
 
 __all__ = [
@@ -56,7 +60,9 @@ __all__ = [
     "Step",
     "evaluate",
     "index",
+    "index_vectors",
     "open_encoder",
+    "prepare",
 ]
 
 logging.getLogger("mmretrieval").addHandler(logging.NullHandler())

@@ -59,5 +59,8 @@ class Changes:
 
     def _remove(self, catalog: Catalog) -> None:
         ids = [(record_id,) for record_id in self.removed]
-        catalog.many("DELETE FROM vectors WHERE record = (SELECT number FROM records WHERE id = ?)", ids)
+        # Channel by channel, since the table is ordered by them: else every row would be looked at for every id.
+        sql = "DELETE FROM vectors WHERE channel = ? AND record = (SELECT number FROM records WHERE id = ?)"
+        for (channel,) in catalog.rows("SELECT name FROM channels"):
+            catalog.many(sql, [(channel, *each) for each in ids])
         catalog.many("DELETE FROM records WHERE id = ?", ids)

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from mmretrieval import canary
 from mmretrieval.collection import Collection
+from mmretrieval.encoder_names import refuse_another
 from mmretrieval.encoders import open_encoder
-from mmretrieval.errors import FingerprintMismatch
+from mmretrieval.errors import FingerprintMismatch, UsageError
 from mmretrieval.protocols import Encoder
 
 if TYPE_CHECKING:
@@ -74,7 +75,18 @@ class CheckedEncoder(Encoder):
             return self._checked
 
     def _by_name(self, name: str) -> Encoder:
-        """With the precision of the index, which is part of what is compared."""
+        """With the precision of the index, which is part of what is compared.
+
+        Refused before anything is loaded where the index knows no encoder, or one whose name cannot mean the same.
+        """
+        made_with = self._collection.encoder_spec
+        if not made_with:
+            raise UsageError(
+                f"{self._collection.index}: was made of ready vectors, and no model is known that could read words or "
+                "picture files for them: search by --image id:ID, or name the model that made them, with the same "
+                "mmretrieval index --vectors command and --encoder NAME"
+            )
+        refuse_another(name, made_with, self._collection.index)
         precision = self._collection.fingerprint.get("precision", "fp32")
         return open_encoder(name, device=self._device, precision=precision)
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,7 +16,11 @@ from mmretrieval.catalog import FORMAT, create, is_ours
 from mmretrieval.errors import InvalidData, UsageError
 from mmretrieval.protocols import Encoder
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 MOST_CAPTIONS = 256
+VECTORS = "vectors"  # the source of an index that was made of ready vectors
 
 # Plain words about many things: where no caption is at hand, their mean stands for what all texts have in common.
 NEUTRAL_TEXTS = (
@@ -55,17 +59,34 @@ NEUTRAL_TEXTS = (
 )
 
 
-def create_index(source: Path, index: Path, encoder: Encoder, captions: Sequence[str], *, is_drawn: bool) -> None:
-    """Makes an empty index for `encoder` in the folder.
+def create_index(index: Path, dim: int, facts: Mapping[str, Any]) -> None:
+    """Makes an empty index in the folder; `facts` are those of its encoder, its source and its root.
 
-    `captions` are those of the first run in the order of their ids. Raises UsageError when the folder holds something
-    else, StorageError where it cannot be written.
+    Raises UsageError when the folder holds something else, StorageError where it cannot be written.
     """
+    born = {
+        "uid": uuid.uuid4().hex,
+        "generation": 0,
+        "format": FORMAT,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    create(index, {**born, **facts}, {"image": dim})
+
+
+def check_empty(index: Path) -> None:
+    """Raises UsageError when the folder, which holds no index, holds anything else."""
     foreign = sorted(entry.name for entry in index.iterdir() if not is_ours(entry.name))
     if foreign:
         raise UsageError(
             f"{index}: no index, and it holds other files such as '{foreign[0]}'; give a new or empty folder"
         )
+
+
+def encoder_facts(encoder: Encoder, captions: Sequence[str]) -> dict[str, Any]:
+    """What an index keeps of its encoder: name, fingerprint, canaries, and the mean of what it makes of texts.
+
+    `captions` are those of the first run in the order of their ids.
+    """
     texts = spread(captions, MOST_CAPTIONS) or list(NEUTRAL_TEXTS)
     vectors = np.asarray(encoder.encode_texts(texts), dtype=np.float64)
     if vectors.shape != (len(texts), encoder.dim) or not np.isfinite(vectors).all():
@@ -73,20 +94,18 @@ def create_index(source: Path, index: Path, encoder: Encoder, captions: Sequence
             f"the encoder '{encoder.spec}' gave vectors of shape {vectors.shape} for {len(texts)} texts, where finite "
             f"rows of {encoder.dim} numbers are needed"
         )
-    facts = {
-        "uid": uuid.uuid4().hex,
-        "generation": 0,
-        "format": FORMAT,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+    return {
         "encoder": encoder.spec,
         "fingerprint": dict(encoder.fingerprint),
         "text_mean": [float(np.float32(value)) for value in vectors.mean(axis=0)],
         "canaries": canary.measure(encoder),
-        "source": "folder",
-        "is_drawn": is_drawn,
-        **root_facts(source, index),
     }
-    create(index, facts, {"image": encoder.dim})
+
+
+def no_encoder_facts(text_mean: NDArray[np.floating[Any]]) -> dict[str, Any]:
+    """The same for vectors whose encoder is not known; `text_mean` may be zeros where no text vector is known."""
+    mean = [float(np.float32(value)) for value in text_mean]
+    return {"encoder": "", "fingerprint": {}, "text_mean": mean, "canaries": {}}
 
 
 def root_facts(source: Path, index: Path) -> dict[str, Any]:

@@ -20,9 +20,9 @@ from typing import Any
 from mmretrieval.batches import Batches
 from mmretrieval.catalog import Catalog
 from mmretrieval.collection import root_candidates
-from mmretrieval.compaction import compact, is_due, remove_orphans
-from mmretrieval.creation import create_index, root_facts
-from mmretrieval.errors import FingerprintMismatch, NotFound, StorageError, UsageError
+from mmretrieval.compaction import tidy
+from mmretrieval.creation import VECTORS, check_empty, create_index, encoder_facts, root_facts
+from mmretrieval.errors import FingerprintMismatch, NotFound, UsageError
 from mmretrieval.ledger import read_ledger
 from mmretrieval.lock import sole_writer
 from mmretrieval.lookahead import look_ahead
@@ -115,8 +115,11 @@ def index(
     entries = None if manifest is None else read_manifest(Path(manifest))
     with sole_writer(index), quiet_pillow():
         if not Catalog.exists(index):
+            check_empty(index)
             by_id = sorted(entries or (), key=lambda entry: entry.id)
-            create_index(source, index, encoder, [entry.caption for entry in by_id], is_drawn=_is_drawn(entries))
+            made_with = encoder_facts(encoder, [entry.caption for entry in by_id])
+            place = {"source": "folder", "is_drawn": _is_drawn(entries), **root_facts(source, index)}
+            create_index(index, encoder.dim, {**made_with, **place})
         with closing(Catalog.open_writer(index)) as catalog:
             run = _Run(catalog, source, index, encoder, batch_size, progress, stop)
             run.go(entries)
@@ -136,7 +139,8 @@ class _Run:
     ) -> None:
         self.catalog, self.index, self.root = catalog, index, source.resolve()
         self.meta = catalog.meta()
-        _check_encoder(encoder, self.meta, index)
+        _check_source(self.meta, index)
+        check_encoder(encoder, self.meta, index)
         _check_root(self.root, self.meta, index)
         self.batches = Batches(catalog, index, encoder, batch_size)
         self.reader = Reader(self.root, encoder.input_size, self.batches.known)
@@ -156,20 +160,11 @@ class _Run:
             self._read(plan)
             if not self.interrupted:
                 self.batches.finish()
-                self._tidy()
+                if self.batches.counts["indexed"] or self.batches.counts["removed"]:
+                    self.warnings += tidy(self.catalog, self.index)
         except KeyboardInterrupt:
             _log.info("stopped by the keyboard; what was committed is kept")
             self.interrupted = True
-
-    def _tidy(self) -> None:
-        if not (self.batches.counts["indexed"] or self.batches.counts["removed"]):
-            return
-        remove_orphans(self.catalog, self.index)
-        if is_due(self.catalog):
-            try:
-                compact(self.catalog, self.index)
-            except StorageError as error:  # it only saves room; the run itself is complete
-                self.warnings.append(f"the room of removed pictures could not be given back: {error}")
 
     def _plan(self, entries: Sequence[Entry] | None) -> Plan:
         ledger = read_ledger(self.catalog)
@@ -246,7 +241,13 @@ def _check_places(source: Path, index: Path) -> None:
         raise UsageError(f"{index}: the index folder holds the pictures; give the index a folder of its own")
 
 
-def _check_encoder(encoder: Encoder, meta: dict[str, Any], index: Path) -> None:
+def _check_source(meta: dict[str, Any], index: Path) -> None:
+    if meta["source"] == VECTORS:
+        raise UsageError(f"{index}: made from ready vectors; index pictures into a folder of their own")
+
+
+def check_encoder(encoder: Encoder, meta: dict[str, Any], index: Path) -> None:
+    """Raises FingerprintMismatch when the encoder is another one than made the vectors."""
     ours = json.loads(json.dumps(dict(encoder.fingerprint)))  # as JSON gives it back: tuples are lists there
     theirs = meta["fingerprint"]
     if ours != theirs:

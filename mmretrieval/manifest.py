@@ -13,7 +13,7 @@ import datetime as dt
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
@@ -44,6 +44,21 @@ def read_manifest(file: Path, *, max_line_bytes: int = MAX_LINE_BYTES) -> list[E
     Raises NotFound without the file, UsageError for another kind, MissingExtra for Parquet without pyarrow, and
     InvalidData naming file and line for whatever is wrong inside.
     """
+    entries: list[Entry] = []
+    lines: dict[str, int] = {}
+    for entry in each_entry(file, max_line_bytes=max_line_bytes):
+        if entry.id in lines:
+            raise InvalidData(f"{file}:{entry.line}: the id '{entry.id}' stands in line {lines[entry.id]} already")
+        lines[entry.id] = entry.line
+        entries.append(entry)
+    return entries
+
+
+def each_entry(file: Path, *, needs_path: bool = True, max_line_bytes: int = MAX_LINE_BYTES) -> Iterator[Entry]:
+    """One entry after the other, so that memory stays small; an id may come twice. Raises as `read_manifest` does.
+
+    Where no path is needed, an entry without one has an empty path.
+    """
     readers = {
         ".jsonl": _json_lines,
         ".ndjson": _json_lines,
@@ -58,19 +73,13 @@ def read_manifest(file: Path, *, max_line_bytes: int = MAX_LINE_BYTES) -> list[E
         raise NotFound(f"{file}: there is no such manifest")
     if file.stat().st_size > MAX_BYTES:
         raise InvalidData(f"{file}: larger than {MAX_BYTES >> 30} GiB; split the collection into several indexes")
-    entries: list[Entry] = []
-    lines: dict[str, int] = {}
+    needed = ("id", "path") if needs_path else ("id",)
     for line, fields in reader(file, max_line_bytes):
-        entry = _entry(fields, f"{file}:{line}", line)
-        if entry.id in lines:
-            raise InvalidData(f"{file}:{line}: the id '{entry.id}' stands in line {lines[entry.id]} already")
-        lines[entry.id] = line
-        entries.append(entry)
-    return entries
+        yield _entry(fields, needed, f"{file}:{line}", line)
 
 
-def _entry(fields: Mapping[str, Any], where: str, line: int) -> Entry:
-    for name in ("id", "path"):
+def _entry(fields: Mapping[str, Any], needed: Sequence[str], where: str, line: int) -> Entry:
+    for name in needed:
         if name not in fields:
             have = ", ".join(sorted(map(str, fields))) or "none"
             raise InvalidData(f"{where}: there is no '{name}'; the fields are: {have}")
@@ -78,7 +87,9 @@ def _entry(fields: Mapping[str, Any], where: str, line: int) -> Entry:
     if caption is not None and not isinstance(caption, str):
         raise InvalidData(f"{where}: 'caption' must be text, not {_kind(caption)}; keep several under another name")
     meta = {name: value for name, value in fields.items() if name not in ("id", "path", "caption")}
-    entry = Entry(_id(fields["id"], where), _path(fields["path"], where), caption or "", to_json(meta), line)
+    has_path = "path" in needed or fields.get("path") not in (None, "")
+    path = _path(fields["path"], where) if has_path else ""
+    entry = Entry(_id(fields["id"], where), path, caption or "", to_json(meta), line)
     try:
         "".join(entry[:4]).encode("utf-8")
     except UnicodeEncodeError as error:

@@ -1,18 +1,23 @@
-"""mmretrieval index: bring an index up to date with a folder of pictures."""
+"""mmretrieval index: bring an index up to date with a folder of pictures, or with ready vectors."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mmretrieval.cli.options import Device, IndexFolder, Json
+from mmretrieval.cli.options import Device, IndexFolder, IndexKind, Json, parse_size
 from mmretrieval.cli.report import PARTIAL, Report, row
+from mmretrieval.errors import UsageError
 
 if TYPE_CHECKING:
     from mmretrieval.indexing import IndexReport, Progress
+    from mmretrieval.planner import Prepared
+
+_STAGES = {"check": "vectors checked", "index": "vectors"}
 
 
 class Precision(StrEnum):
@@ -23,22 +28,36 @@ class Precision(StrEnum):
 
 
 def index(
-    source: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of pictures.")],
     index: IndexFolder,
+    source: Annotated[Path | None, typer.Argument(metavar="[DIR]", help="The folder of pictures.")] = None,
     encoder: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--encoder",
             metavar="NAME",
             help="demo, an open_clip name/pretrained, hf-hub:…, or a local folder; an index keeps the one it has.",
         ),
-    ] = "default",
+    ] = None,
     manifest: Annotated[
         Path | None,
         typer.Option(
             "--manifest", metavar="FILE", help="Which pictures, with ids and captions; manifest.jsonl in DIR."
         ),
     ] = None,
+    vectors: Annotated[
+        Path | None, typer.Option("--vectors", metavar="F.npy", help="Ready vectors instead of pictures, one row each.")
+    ] = None,
+    ids: Annotated[
+        Path | None, typer.Option("--ids", metavar="F.txt", help="The ids of the --vectors, one a line.")
+    ] = None,
+    text_vectors: Annotated[
+        Path | None, typer.Option("--text-vectors", metavar="Q.npy", help="Vectors of typical texts, to tune on.")
+    ] = None,
+    recall: Annotated[
+        float | None, typer.Option("--recall", help="The recall@10 to reach, from 0 to 1; 0.98 by default.")
+    ] = None,
+    memory: Annotated[str | None, typer.Option("--memory", metavar="2GB", help="The most the index may take.")] = None,
+    index_kind: IndexKind = "auto",
     device: Device = None,
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Pictures encoded together.")] = 64,
     precision: Annotated[
@@ -46,10 +65,37 @@ def index(
     ] = None,
     json: Json = False,
 ) -> Report:
-    """Index a folder of pictures.
+    """Index a folder of pictures, or ready vectors.
 
     Run it again after changes: only what is new is encoded. Ctrl-C stops cleanly, and the next run goes on.
     """
+    from mmretrieval.preparing import is_due
+
+    wishes = _wishes(index_kind, recall, memory)
+    more = {"device": device, "precision": None if precision is None else precision.value}
+    if vectors is not None or ids is not None:
+        given = {"manifest": manifest, "pictures": source, "text_vectors": text_vectors}
+        report = _of_vectors(vectors, ids, index, encoder, **given, **more)
+    elif source is not None:
+        report = _of_pictures(source, index, encoder or "default", manifest, batch_size=batch_size, **more)
+    else:
+        raise UsageError("there is nothing to index: give a folder of pictures, or --vectors with --ids")
+    if report.interrupted or not (wishes or is_due(index)):
+        return _report(report, None)
+    return _report(report, _prepared(index, wishes, text_vectors=text_vectors, encoder=encoder, device=device))
+
+
+def _wishes(index_kind: str, recall: float | None, memory: str | None) -> dict[str, Any]:
+    """What was asked for of the index over the vectors; empty when nothing was."""
+    wishes = {
+        "kind": None if index_kind == "auto" else index_kind,
+        "recall": recall,
+        "memory": None if memory is None else parse_size(memory),
+    }
+    return {name: value for name, value in wishes.items() if value is not None}
+
+
+def _of_pictures(source: Path, index: Path, encoder: str, manifest: Path | None, **more: Any) -> IndexReport:
     from mmretrieval.cli.interrupt import stoppable
     from mmretrieval.cli.progress import Bar
     from mmretrieval.searcher import index as run
@@ -59,27 +105,43 @@ def index(
         def progress(state: Progress) -> None:
             bar(state.done, state.total)
 
-        report = run(
-            source,
-            index,
-            encoder,
-            manifest,
-            batch_size=batch_size,
-            device=device,
-            precision=None if precision is None else precision.value,
-            progress=progress,
-            stop=stop,
-        )
-    return _report(report)
+        return run(source, index, encoder, manifest, **more, progress=progress, stop=stop)
 
 
-def _report(report: IndexReport) -> Report:
+def _of_vectors(vectors: Path | None, ids: Path | None, index: Path, encoder: str | None, **more: Any) -> IndexReport:
+    from mmretrieval.cli.interrupt import stoppable
+    from mmretrieval.cli.progress import Bars
+    from mmretrieval.indexing_vectors import index_vectors
+
+    if vectors is None or ids is None:
+        raise UsageError("ready vectors need both --vectors F.npy and --ids F.txt: give the missing one")
+    with Bars() as bars, stoppable() as stop:
+
+        def progress(state: Progress) -> None:
+            bars(_STAGES[state.stage], state.done, state.total)
+
+        return index_vectors(vectors, ids, index, encoder, **more, progress=progress, stop=stop)
+
+
+def _prepared(index: Path, wishes: Mapping[str, Any], **more: Any) -> Prepared:
+    from mmretrieval.cli.progress import Bars
+    from mmretrieval.preparing import prepare
+
+    with Bars() as bars:
+        return prepare(index, **wishes, **more, progress=bars)
+
+
+def _report(report: IndexReport, prepared: Prepared | None) -> Report:
     facts = report.to_dict()
     warnings = facts.pop("warnings")
     if report.interrupted:
         warnings.append("stopped before the end: run the same command again to go on")
     partial = bool(report.skipped) or report.interrupted
     counts = {name: len(value) if isinstance(value, list) else value for name, value in facts.items()}
+    if prepared is not None:
+        facts["first_stage"] = prepared.to_dict()
+        counts["first_stage"] = prepared.kind
+        warnings += prepared.warnings
     return Report(
         fields=facts,
         lines=[

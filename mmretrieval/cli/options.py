@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -13,9 +14,17 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instea
 IndexFolder = Annotated[Path, typer.Option("--index", metavar="IDX", help="The index folder.", show_default=False)]
 Device = Annotated[str | None, typer.Option("--device", help="cpu, cuda, cuda:1, mps; the best there is by default.")]
 IndexKind = Annotated[str, typer.Option("--index-kind", help="How nearest vectors are found; see: list indexes.")]
+Hybrid = Annotated[
+    str | None,
+    typer.Option(
+        "--hybrid", metavar="rrf|blend", help="Search captions and metadata, too; join by ranks or by scores."
+    ),
+]
 Refine = Annotated[
     list[str] | None,
-    typer.Option("--refine", metavar="NAME[:KEY=VALUE,…]", help="Refine the ranking; may be repeated. See: list refiners."),
+    typer.Option(
+        "--refine", metavar="NAME[:KEY=VALUE,…]", help="Refine the ranking; may be repeated. See: list refiners."
+    ),
 ]
 Filter = Annotated[
     str,
@@ -43,6 +52,17 @@ def parse_weights(text: str) -> dict[str, float]:
         except ValueError:
             raise UsageError(f"--weight '{text}' gives {name} '{number}', which is no number") from None
     return weights
+
+
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(I?)B?", re.IGNORECASE)
+
+
+def parse_size(text: str) -> int:
+    """The bytes of "2GB", "512 MiB" or "4000000"; UsageError otherwise."""
+    found = _SIZE.fullmatch(text.strip())
+    if not found or float(found[1]) <= 0:
+        raise UsageError(f"--memory '{text}' is no size: write it as 2GB or 512MB")
+    return int(float(found[1]) * (1024 if found[3] else 1000) ** " KMGT".index(found[2].upper() or " "))
 
 
 def parse_image(text: str) -> tuple[Path | None, str | None]:
