@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mmretrieval.cli.options import Device, EncoderOverride, Filter, IndexFolder, IndexKind, Json, Refine
+from mmretrieval.cli import fitting
+from mmretrieval.cli.options import Device, EncoderOverride, Filter, Hybrid, IndexFolder, IndexKind, Json, Refine
 from mmretrieval.cli.report import Report, row
+from mmretrieval.errors import UsageError
 
 if TYPE_CHECKING:
     from mmretrieval.evaluation.experiment import Evaluation
@@ -27,6 +29,11 @@ def evaluate(
         Path | None, typer.Option("--run", metavar="OUT.trec", help="Write the rankings as a TREC run.")
     ] = None,
     filter: Filter = "",  # noqa: A002 (the word that users know)
+    hybrid: Hybrid = None,
+    fit_blend: Annotated[
+        bool,
+        typer.Option("--fit-blend", help="First fit the weights of --hybrid blend to these queries, and keep them."),
+    ] = False,
     refine: Refine = None,
     index_kind: IndexKind = "auto",
     encoder: EncoderOverride = None,
@@ -47,8 +54,11 @@ def evaluate(
     from mmretrieval.searcher import Searcher
 
     wanted, rows, judgements = parse_measures(measures), read_queries(queries), read_qrels(qrels)
-    opened = Searcher.open(index, encoder=encoder, index_kind=index_kind, device=device, refine=refine or ())
-    with opened as searcher, Bar("queries") as bar:
+    if fit_blend and hybrid != "blend":
+        raise UsageError("--fit-blend fits the weights of a blend: give it with --hybrid blend")
+    more: dict[str, Any] = {"encoder": encoder, "index_kind": index_kind, "device": device}
+    fitted = fitting.fit_blend(index, rows, judgements, filter, **more) if fit_blend else None
+    with Searcher.open(index, hybrid=hybrid, refine=refine or (), **more) as searcher, Bar("queries") as bar:
         rows, judgements, told = filtered(searcher.collection, filter, rows, judgements)
         result = measure(searcher, rows, judgements, wanted, progress=bar)
     warnings = [*told, *result.warnings]
@@ -57,7 +67,9 @@ def evaluate(
         write_run(run, rankings)
         if changed:
             warnings.append(f"{run}: blanks in query ids are written as _, as in '{changed[0]}': {len(changed)} ids")
-    return Report(fields=result.to_dict(), lines=_lines(result), warnings=warnings)
+    fields = result.to_dict() if fitted is None else {**result.to_dict(), "fit": fitted.to_dict()}
+    lines = [*([] if fitted is None else fitting.fit_lines(fitted)), *_lines(result)]
+    return Report(fields=fields, lines=lines, warnings=warnings)
 
 
 def _lines(result: Evaluation) -> list[str]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from mmretrieval.cli.asked import query_of
-from mmretrieval.cli.options import Device, EncoderOverride, Filter, IndexFolder, IndexKind, Json, Refine
+from mmretrieval.cli.options import Device, EncoderOverride, Filter, Hybrid, IndexFolder, IndexKind, Json, Refine
 from mmretrieval.cli.report import Report, row
 from mmretrieval.types import Hit, Ranking
 
@@ -40,6 +40,7 @@ def search(
     explain: Annotated[
         bool, typer.Option("--explain", help="Print also what each channel and each part of the query adds, and why.")
     ] = False,
+    hybrid: Hybrid = None,
     refine: Refine = None,
     top_k: Annotated[int, typer.Option("-k", "--top-k", min=1, help="How many pictures.")] = 10,
     index_kind: IndexKind = "auto",
@@ -64,7 +65,8 @@ def search(
     )
     from mmretrieval.searcher import Searcher
 
-    with Searcher.open(index, encoder=encoder, index_kind=index_kind, device=device, refine=refine or ()) as searcher:
+    more: dict[str, Any] = {"device": device, "refine": refine or (), "hybrid": hybrid}
+    with Searcher.open(index, encoder=encoder, index_kind=index_kind, **more) as searcher:
         ranking = searcher.search(query, top_k=top_k)
     return _report(ranking, explain=explain)
 
