@@ -19,7 +19,7 @@ class Task:
 
     queries: tuple[Query, ...]
     qrels: Mapping[str, Mapping[str, int]]
-    measures: str = "AP R@1 R@10"
+    measures: str = "AP@100 R@1 R@10"
 
 
 class Facts:
