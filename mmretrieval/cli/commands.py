@@ -21,6 +21,7 @@ COMMANDS = {
     "info": "info",
     "world": "world",
     "eval": "evaluate",
+    "submit": "submit",
     "list": "listing",
     "doctor": "doctor",
     "demo": "demo",
