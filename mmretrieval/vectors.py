@@ -97,26 +97,6 @@ def arc_weights(cosine: float, share: float) -> tuple[float, float]:
     return math.sin((1 - share) * angle) / math.sin(angle), math.sin(share * angle) / math.sin(angle)
 
 
-def centred_blend(parts: Sequence[tuple[ArrayLike, ArrayLike, float]]) -> NDArray[np.float32]:
-    """One unit query vector (dim,) out of (vector, mean, weight) parts: unit(sum of weight * unit(vector - mean)).
-
-    Subtracting the mean of its own modality takes away what all pictures, or all texts, have in common; without it
-    that common part outweighs what the vectors say. Raises InvalidData when a part equals its mean, or when the
-    parts cancel each other out.
-    """
-    if not parts:
-        raise InvalidData("there is no vector to blend")
-    blend: NDArray[np.float32] = unit_rows(np.sum(centred(parts), axis=0)[None])[0]
-    return blend
-
-
-def centred(parts: Sequence[tuple[ArrayLike, ArrayLike, float]]) -> NDArray[np.float64]:
-    """The (parts, dim) summands of the blend: weight * unit(vector - mean)."""
-    differences = [np.asarray(vector, np.float64) - np.asarray(mean, np.float64) for vector, mean, _ in parts]
-    weights = np.array([weight for _, _, weight in parts], dtype=np.float64)
-    return unit_rows(differences).astype(np.float64) * weights[:, None]
-
-
 def legal_queries(queries: ArrayLike, dim: int) -> NDArray[np.float32]:
     """The (q, dim) query vectors as float32; raises InvalidData for a wrong shape, a zero or a non-finite row."""
     rows = np.ascontiguousarray(queries, dtype=np.float32)

@@ -121,30 +121,6 @@ def test_the_margin_covers_the_rounding_of_a_fast_product(dim, seed):
     assert np.abs(fast - vectors.row_scores(rows, query)).max() <= vectors.margin(query)
 
 
-def test_centred_blend_follows_its_formula():
-    rng = np.random.default_rng(1)
-    v, t, mean_v, mean_t = rng.normal(size=(4, 8))
-    a, b = (v - mean_v) / np.linalg.norm(v - mean_v), (t - mean_t) / np.linalg.norm(t - mean_t)
-    expected = 0.3 * a + 0.7 * b
-    blend = vectors.centred_blend([(v, mean_v, 0.3), (t, mean_t, 0.7)])
-    np.testing.assert_allclose(blend, expected / np.linalg.norm(expected), atol=1e-6)
-    assert blend.dtype == np.float32
-
-
-def test_only_the_ratio_of_the_weights_counts():
-    rng = np.random.default_rng(2)
-    v, t, mean = rng.normal(size=(3, 8))
-    one = vectors.centred_blend([(v, mean, 1.0), (t, mean, 2.0)])
-    np.testing.assert_allclose(one, vectors.centred_blend([(v, mean, 10.0), (t, mean, 20.0)]), atol=1e-6)
-
-
-def test_parts_that_cancel_out_are_refused():
-    with pytest.raises(InvalidData, match="zero"):
-        vectors.centred_blend([([1.0, 0.0], [0.0, 0.0], 1.0), ([1.0, 0.0], [0.0, 0.0], -1.0)])
-    with pytest.raises(InvalidData, match="no vector"):
-        vectors.centred_blend([])
-
-
 @pytest.mark.parametrize(
     ("queries", "message"),
     [
