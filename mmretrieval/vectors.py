@@ -7,7 +7,6 @@ are legal, how one row is scored, and where equal scores stand.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
