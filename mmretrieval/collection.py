@@ -7,8 +7,6 @@ folded back and grows by about a kilobyte per picture; a program that runs for d
 
 from __future__ import annotations
 
-import json
-from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -22,18 +20,18 @@ from mmretrieval.errors import NotFound, StorageError
 from mmretrieval.filters.fields import FieldUse
 from mmretrieval.filters.matching import Filters
 from mmretrieval.lexicon import Lexicon
+from mmretrieval.order import Order, version_of
+from mmretrieval.records import Records
 from mmretrieval.segments import Rows, Segment, map_segment
-from mmretrieval.types import ImageRecord
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
-_IDS_PER_QUERY = 500  # below SQLite's limit of bound values
 _TRIES = 5
 
 
-class Collection:
+class Collection(Records):
     """Records with their vectors, read only. Use it as a context manager, or close it. Safe to use from many threads.
 
     `ids` are sorted; position p of any `Rows` belongs to `ids[p]`.
@@ -48,6 +46,7 @@ class Collection:
         # Mapped at once, since a later writer may replace segment files; what is mapped stays readable.
         self._segments = {channel: self._map(channel, dim) for channel, dim in self._dims.items()}
         self._rows: dict[str, Rows] = {}
+        self._order = Order(catalog, version_of(self._meta))
 
     @classmethod
     def open(cls, index: Path | str) -> Collection:
@@ -105,48 +104,7 @@ class Collection:
         canaries: dict[str, Any] = self._meta["canaries"]
         return canaries
 
-    # Records
-
-    @cached_property
-    def ids(self) -> list[str]:
-        """All ids, sorted."""
-        return [record_id for (record_id,) in self._catalog.rows("SELECT id FROM records ORDER BY id")]
-
-    @cached_property
-    def count(self) -> int:
-        return int(self._catalog.rows("SELECT COUNT(*) FROM records")[0][0])
-
-    def position(self, record_id: str) -> int:
-        """Where the id stands in `ids`; raises NotFound."""
-        position = bisect_left(self.ids, record_id)
-        if position == len(self.ids) or self.ids[position] != record_id:
-            raise NotFound(
-                f"{self.index}: no picture has the id '{record_id}'; list them with: mmretrieval info --files"
-            )
-        return position
-
-    def record(self, record_id: str) -> ImageRecord:
-        return self.records([record_id])[0]
-
-    def records(self, ids: Sequence[str]) -> list[ImageRecord]:
-        """The records in the order of `ids`, fetched in batches; raises NotFound for the first unknown one."""
-        found: dict[str, ImageRecord] = {}
-        for start in range(0, len(ids), _IDS_PER_QUERY):
-            part = ids[start : start + _IDS_PER_QUERY]
-            marks = ",".join("?" * len(part))
-            sql = f"SELECT id, path, caption, meta FROM records WHERE id IN ({marks})"  # noqa: S608 (only marks)
-            for record_id, path, caption, meta in self._catalog.rows(sql, part):
-                found[record_id] = ImageRecord(record_id, path, caption, json.loads(meta))
-        for record_id in ids:
-            if record_id not in found:
-                self.position(record_id)  # tells which one is missing
-        return [found[record_id] for record_id in ids]
-
-    def captions(self, most: int) -> list[str]:
-        """At most so many captions that are not empty, from all over the collection, in the order of their ids."""
-        step = max(1, self.count // max(most, 1))
-        sql = "SELECT caption FROM records WHERE caption != '' AND number % ? = 0 ORDER BY id LIMIT ?"
-        return [caption for (caption,) in self._catalog.rows(sql, [step, most])]
+    # Files
 
     def files(self) -> Iterator[dict[str, Any]]:
         """The ledger: for every file or manifest entry its path, state, reason and id, sorted by path.
@@ -179,11 +137,6 @@ class Collection:
         """The weights of the channels in a blend that were fitted for this collection; empty before that."""
         weights: dict[str, float] = self._meta.get("blend", {}).get("weights", {})
         return weights
-
-    @cached_property
-    def _numbers(self) -> NDArray[np.int64]:
-        """The catalogue's number of each record, in the order of `ids`."""
-        return np.array(self._catalog.rows("SELECT number FROM records ORDER BY id"), dtype=np.int64).reshape(-1)
 
     # Filters
 
@@ -248,19 +201,11 @@ class Collection:
         if channel not in self._rows:
             self._rows[channel] = Rows(
                 self._segments[channel],
-                self._places(channel),
+                self._order.places(channel),
                 dim=self._dims[channel],
                 name=f"{self._meta['uid']} {channel}",
             )
         return self._rows[channel]
-
-    def _places(self, channel: str) -> NDArray[np.int64]:
-        """Segment and row of each id, in the order of `ids`."""
-        stored = self._catalog.rows(
-            "SELECT record, segment, row FROM vectors WHERE channel = ? ORDER BY record", [channel]
-        )
-        table = np.array(stored, dtype=np.int64).reshape(-1, 3)
-        return table[np.searchsorted(table[:, 0], self._numbers), 1:]
 
     def vectors(self, channel: str, ids: Sequence[str]) -> NDArray[np.float32]:
         """Stored rows, (len(ids), dim), in the order of `ids`; unit up to the rounding of float16."""
@@ -303,7 +248,7 @@ class Collection:
     @property
     def version(self) -> str:
         """Which index in which state; equal versions mean equal contents."""
-        return f"{self._meta['uid']}-{self._meta['generation']}"
+        return version_of(self._meta)
 
     def refresh(self) -> Collection:
         """The newest snapshot: itself when nothing was committed since, else a new one; the old one stays usable."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from mmretrieval.catalog import Catalog
 from mmretrieval.errors import StorageError
+from mmretrieval.order import keep_order
 from mmretrieval.segments import ROWS_PER_SEGMENT, Segment, append_rows, map_segment, segment_path
 from mmretrieval.storage import writing
 
@@ -20,10 +21,16 @@ _log = logging.getLogger(__name__)
 
 
 def tidy(catalog: Catalog, index: Path) -> list[str]:
-    """Removes what no record needs any more, where that is worth the work; returns warnings.
+    """After changes: removes what no record needs any more, where that is worth the work; returns warnings.
 
     It only saves room, so a disk that refuses is no reason to fail.
     """
+    warnings = _made_room(catalog, index)
+    keep_order(catalog)
+    return warnings
+
+
+def _made_room(catalog: Catalog, index: Path) -> list[str]:
     remove_orphans(catalog, index)
     if is_due(catalog):
         try:
@@ -54,7 +61,7 @@ def compact(catalog: Catalog, index: Path, channel: str = "image", *, rows_per_s
     sql = (
         "SELECT record, segment, row FROM vectors JOIN records ON records.number = record WHERE channel = ? ORDER BY id"
     )
-    table = np.array(catalog.rows(sql, [channel]), dtype=np.int64).reshape(-1, 3)
+    table = catalog.numbers(sql, [channel], columns=3)
     last = Segment(max((segment.number for segment in old), default=-1) + 1, 0)
     lengths = {last.number: 0}  # without a live row an empty segment stays, so that no number is ever used again
     with writing(index):
@@ -69,7 +76,7 @@ def compact(catalog: Catalog, index: Path, channel: str = "image", *, rows_per_s
     with catalog.transaction():
         catalog.many("DELETE FROM segments WHERE channel = ? AND number = ?", [(channel, each.number) for each in old])
         catalog.many("INSERT INTO segments VALUES (?, ?, ?)", [(channel, *length) for length in lengths.items()])
-        moved = [(segment, row, channel, record) for record, segment, row in table.tolist()]
+        moved = ((int(segment), int(row), channel, int(record)) for record, segment, row in table)
         catalog.many("UPDATE vectors SET segment = ?, row = ? WHERE channel = ? AND record = ?", moved)
         catalog.rows("UPDATE meta SET value = value + 1 WHERE key = 'generation'")
     remove_orphans(catalog, index, channel)

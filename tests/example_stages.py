@@ -119,6 +119,9 @@ class MemoryCollection:
     def records(self, ids: Sequence[str]) -> list[ImageRecord]:
         return [self.record(record_id) for record_id in ids]
 
+    def records_at(self, positions: np.ndarray) -> list[ImageRecord]:
+        return [self.record(self.ids[position]) for position in positions]
+
     def record(self, record_id: str) -> ImageRecord:
         if record_id not in self.ids:
             raise NotFound(f"there is no image '{record_id}'")

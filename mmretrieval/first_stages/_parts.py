@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 Kind = Literal["text", "image"]
 
-# What examples weigh beside words or a picture of weight 1; chosen by assets/reports/composed.md.
-EXAMPLE_WEIGHTS = {"like": 1.0, "unlike": 0.5}
+# How far examples lead a query, itself a unit vector, towards them or away; chosen by assets/reports/composed.md.
+EXAMPLE_WEIGHTS = {"like": 0.5, "unlike": 0.25}
 
 
 class Collection(Protocol):
@@ -47,7 +47,7 @@ class Collection(Protocol):
 
     def matching(self, expression: str) -> NDArray[np.int64]: ...
 
-    def records(self, ids: Sequence[str]) -> list[ImageRecord]: ...
+    def records_at(self, positions: NDArray[np.int64]) -> list[ImageRecord]: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ warning.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from mmretrieval.first_stages import _allowed
 from mmretrieval.first_stages._allowed import allowed
@@ -18,17 +18,18 @@ from mmretrieval.lexicon import MOST_WORDS, Lexicon, Word
 from mmretrieval.stages import FirstStage
 from mmretrieval.types import Hit, ImageRecord, Query, Ranking
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
 
 class Collection(_allowed.Collection, Protocol):
     """What is read of a collection; position p belongs to `ids[p]`."""
 
     @property
-    def ids(self) -> Sequence[str]: ...
-
-    @property
     def lexicon(self) -> Lexicon: ...
 
-    def records(self, ids: Sequence[str]) -> list[ImageRecord]: ...
+    def records_at(self, positions: NDArray[np.int64]) -> list[ImageRecord]: ...
 
 
 class Bm25(FirstStage):
@@ -41,6 +42,11 @@ class Bm25(FirstStage):
 
     def __init__(self, collection: Collection) -> None:
         self.collection = collection
+
+    @property
+    def scores_compare_queries(self) -> bool:
+        """They grow with the number of words."""
+        return False
 
     def search(self, queries: Sequence[Query], top_k: int) -> list[Ranking]:
         """As in `FirstStage`; raises InvalidData for an index that was made before there was full text."""
@@ -56,7 +62,7 @@ class Bm25(FirstStage):
             return no_words(query, self.name)
         words, may_come = self.collection.lexicon.words(text), allowed(query, self.collection)
         positions, scores = self.collection.lexicon.find(words, top_k, within=may_come.within, exclude=may_come.exclude)
-        records = self.collection.records([self.collection.ids[position] for position in positions])
+        records = self.collection.records_at(positions)
         why = _why(words)
         hits = tuple(
             Hit(record.id, self.name, float(score), record.path, why, scores={"bm25": float(score)})

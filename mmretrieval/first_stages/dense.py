@@ -1,18 +1,15 @@
 """Search by vectors: words, a picture, or a picture plus a change, against the pictures of a collection.
 
-Words alone, a picture alone, or the mean of examples is compared by cosine. Several parts are joined by the query's
-operator, each seen from the mean of its kind: u = unit(x - mean). Without the means the result is dominated by what
-all pictures and all texts share. A part of weight 0 counts as not given, so the weights 1 and 0 are a search by
-picture alone, and 0 and 1 one by words alone, whatever the operator.
+One part alone is compared by cosine; how several are joined is told in `_query_vectors`, with u = unit(x - mean):
 
-- "sum": q = w_i u_i + w_t u_t + …, made a unit vector; a negative weight leads away from its part.
-- "slerp": along the arc from the pictures to the words, w_t / (w_i + w_t) of the way. Weights as in the sum give the
-  same order at the half; towards the ends the arc turns more evenly.
+- "sum": q = w_i u_i + w_t u_t + …, made a unit vector; several parts of one kind are summed as they are.
+- "slerp": along the arc from the pictures to the words, w_t / (w_i + w_t) of the way. Equal weights give the order of
+  the sum; towards the ends the arc turns more evenly.
 - "product": all parts must be met, see `_product`.
 
-Examples and counter-examples are added as in Rocchio's feedback: the mean of the examples' u, and minus that of the
-counter-examples, which are themselves never returned. Examples that do not fit the rest of the query are left out
-with a warning, see `_usable`.
+A part of weight 0 counts as not given, so the weights 1 and 0 are a search by picture alone, and 0 and 1 one by words
+alone, whatever the operator. Words to avoid, examples and counter-examples lead the result on; counter-examples never
+come back, and examples that do not fit the rest of the query are left out with a warning, see `_usable`.
 """
 
 from __future__ import annotations
@@ -121,7 +118,7 @@ class Dense(FirstStage):
         return sorted({number for (number, _), is_cut in zip(texts, told, strict=True) if is_cut})
 
     def _ranking(self, sought: Sought, result: _Result) -> Ranking:
-        records = self.collection.records([self.collection.ids[position] for position in result.positions])
+        records = self.collection.records_at(result.positions)
         explained = _explained(sought, result, self.index.rows.take(result.positions))
         hits = [
             Hit(

@@ -71,8 +71,8 @@ class Numbered:
             raise NotFound(record_id)
         return int(record_id)
 
-    def records(self, ids: Sequence[str]) -> list[ImageRecord]:
-        return [ImageRecord(record_id, f"{record_id}.jpg") for record_id in ids]
+    def records_at(self, positions: np.ndarray) -> list[ImageRecord]:
+        return [ImageRecord(self.ids[position], f"{self.ids[position]}.jpg") for position in positions]
 
 
 @dataclass

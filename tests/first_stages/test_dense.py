@@ -60,8 +60,8 @@ class Pictures:
             raise NotFound(f"no picture has the id '{record_id}'")
         return self.ids.index(record_id)
 
-    def records(self, ids):
-        return [ImageRecord(record_id, f"folder/{record_id}.jpg") for record_id in ids]
+    def records_at(self, positions):
+        return [ImageRecord(self.ids[position], f"folder/{self.ids[position]}.jpg") for position in positions]
 
 
 @pytest.fixture
