@@ -22,6 +22,8 @@ COMMANDS = {
     "world": "world",
     "eval": "evaluate",
     "submit": "submit",
+    "bench": "bench",
+    "compare": "compare",
     "list": "listing",
     "doctor": "doctor",
     "demo": "demo",

@@ -12,21 +12,43 @@ from mmretrieval.cli.options import Json
 from mmretrieval.cli.report import Report, row
 from mmretrieval.errors import MissingPrerequisite
 
+PRESETS = "presets"
+
 
 def listing(
     kind: Annotated[
-        str | None, typer.Argument(metavar="[KIND]", help=f"One of: {', '.join(registry.KINDS)}.", show_default=False)
+        str | None,
+        typer.Argument(metavar="[KIND]", help=f"One of: {', '.join((*registry.KINDS, PRESETS))}.", show_default=False),
     ] = None,
     json: Json = False,
 ) -> Report:
     """List the methods there are.
 
-    Prints kind, name, what it does, and the paper it comes from.
+    Prints kind, name, what it does, and the paper it comes from. A preset also says what it lacks in this version.
     """
-    kinds = registry.KINDS if kind is None else (kind,)
-    found = [_described(each, name) for each in kinds for name in registry.names(each)]
+    kinds = (*registry.KINDS, PRESETS) if kind is None else (kind,)
+    found = [each for kind in kinds for each in (_presets() if kind == PRESETS else _methods(kind))]
     lines = [row(each["kind"], each["name"], each["about"], each["paper"]) for each in found]
     return Report(fields={"methods": found}, lines=lines)
+
+
+def _presets() -> list[dict[str, str]]:
+    from mmretrieval.presets.preset import names, read_preset
+
+    presets = [read_preset(name) for name in names()]
+    return [
+        {
+            "kind": PRESETS,
+            "name": each.name,
+            "about": f"{each.about} {'Needs ' + ' and '.join(each.missing) + '.' if each.missing else 'Ready.'}",
+            "paper": each.paper,
+        }
+        for each in presets
+    ]
+
+
+def _methods(kind: str) -> list[dict[str, str]]:
+    return [_described(kind, name) for name in registry.names(kind)]
 
 
 def _described(kind: str, name: str) -> dict[str, str]:

@@ -1,0 +1,102 @@
+"""mmretrieval bench: a published benchmark, from its files to a report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mmretrieval.cli.options import Device, Json
+from mmretrieval.cli.report import Report, row
+from mmretrieval.errors import UsageError
+
+if TYPE_CHECKING:
+    from mmretrieval.bench.results import Result
+    from mmretrieval.benchmarks import Benchmark
+
+
+def bench(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The benchmark; see: list datasets.", show_default=False)],
+    data: Annotated[Path, typer.Option("--data", metavar="DIR", help="The folder with its official files.")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where runs, report and cache go.")],
+    pipeline: Annotated[
+        list[str] | None,
+        typer.Option("--pipeline", metavar="PRESET", help="A preset or a .toml file; may be given several times."),
+    ] = None,
+    split: Annotated[str, typer.Option("--split", help="The part of the benchmark; its first one by default.")] = "",
+    encoder: Annotated[
+        str | None, typer.Option("--encoder", metavar="NAME", help="In place of the encoders the presets name.")
+    ] = None,
+    measures: Annotated[
+        str | None, typer.Option("--measures", help="In place of the published ones, as in: nDCG@10 R@1")
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", min=0, help="Only the first N queries; 0 means all.")] = 0,
+    device: Device = None,
+    json: Json = False,
+) -> Report:
+    """Run a benchmark and write a report.
+
+    Prints system, measure, value, and the ends of its interval. Run files, report.md and report.html go to --out.
+    What is kept there makes a second run quick, and one that was stopped goes on.
+    """
+    from mmretrieval.bench.protocol import Bench
+    from mmretrieval.bench.report import report
+    from mmretrieval.bench.writing import write
+    from mmretrieval.cli.progress import Bars
+    from mmretrieval.evaluation.measures import parse_measures
+    from mmretrieval.presets.preset import read_preset
+
+    presets = [read_preset(each) for each in dict.fromkeys(pipeline or ["dense"])]
+    wanted = tuple(map(str, parse_measures(measures))) if measures else ()
+    benchmark = _limited(_loaded(name, data, split), limit)
+    with Bars() as bars:
+        results = Bench(data, out, encoder, device, None, wanted, bars).run(benchmark, presets)
+    told = report(benchmark, results, data)
+    warnings = [*_doubts(benchmark, results), *write(out, told, benchmark, results)]
+    return Report(
+        fields={"folder": str(out), "report": told}, lines=[*_lines(told), row("report", out)], warnings=warnings
+    )
+
+
+def _loaded(name: str, data: Path, split: str) -> Benchmark:
+    from mmretrieval import registry
+    from mmretrieval.benchmarks import Benchmark
+
+    loaded = registry.load("datasets", name)().load(data, split)
+    if not isinstance(loaded, Benchmark):
+        raise UsageError(f"{name} asks for choices or marks, not for rankings, so there is nothing to search")
+    return loaded
+
+
+def _limited(benchmark: Benchmark, limit: int) -> Benchmark:
+    if not 0 < limit < len(benchmark.queries):
+        return benchmark
+    queries = benchmark.queries[:limit]
+    kept = {query.id for query in queries}
+    return replace(
+        benchmark,
+        queries=queries,
+        qrels={query: grades for query, grades in benchmark.qrels.items() if query in kept},
+        categories={query: category for query, category in benchmark.categories.items() if query in kept},
+        subsets={query: ids for query, ids in benchmark.subsets.items() if query in kept},
+        notes=(*benchmark.notes, f"only the first {limit:,} of {len(benchmark.queries):,} queries were run"),
+    )
+
+
+def _doubts(benchmark: Benchmark, results: Sequence[Result]) -> list[str]:
+    unjudged = len(benchmark.queries) - sum(
+        any(grade >= 1 for grade in benchmark.qrels.get(query.id, {}).values()) for query in benchmark.queries
+    )
+    told = [f"{unjudged:,} queries have no relevant candidate and are measured by nothing"] if unjudged else []
+    return told + list(dict.fromkeys(f"{result.name}: {each}" for result in results for each in result.warnings))
+
+
+def _lines(told: dict[str, Any]) -> list[str]:
+    cells = [(system, measure, cells[0]) for system in told["systems"] for measure, cells in system["tables"].items()]
+    return [
+        row(system["name"], measure, f"{cell['mean']:.4f}", f"{cell['low']:.4f}", f"{cell['high']:.4f}")
+        for system, measure, cell in cells
+    ]

@@ -1,0 +1,1 @@
+"""Named pipelines in TOML files, one a file; `preset` reads them and opens a searcher by one."""

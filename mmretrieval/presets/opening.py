@@ -1,0 +1,66 @@
+"""Opens an index with the pipeline of a preset, or with the part of it that ends at the first stage."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+from mmretrieval.asks import MLLM
+from mmretrieval.checked_encoder import CheckedEncoder
+from mmretrieval.collection import Collection
+from mmretrieval.errors import UsageError
+from mmretrieval.opening import open_first_stage
+from mmretrieval.pipeline import Pipeline
+from mmretrieval.planner import AUTO, open_index
+from mmretrieval.presets.preset import Preset, StageSpec
+from mmretrieval.protocols import Encoder
+from mmretrieval.searcher import Searcher
+from mmretrieval.specs import make
+from mmretrieval.stages import Stage
+
+
+def first_stage_of(preset: Preset) -> Preset:
+    """The same preset without what refines and reranks; the very same where there is nothing of it."""
+    head = tuple(stage for stage in preset.stages if stage.verb in ("rewrite", "search"))
+    kept = {stage.method for stage in head} | {"query", "encoder"}
+    origins = {name: told for name, told in preset.origins.items() if name.partition(".")[0] in kept}
+    return preset if head == preset.stages else replace(preset, stages=head, origins=origins)
+
+
+def open_preset(
+    preset: Preset,
+    index: Path,
+    *,
+    encoder: str | Encoder | None = None,
+    mllm: MLLM | None = None,
+    index_kind: str = AUTO,
+    device: str | None = None,
+) -> Searcher:
+    """A searcher over an index folder with the stages of a preset.
+
+    The encoder is that of the index, as everywhere; `preset.encoder` is for those who make one. Raises
+    MissingPrerequisite naming stages that this version lacks, UsageError for a setting that a stage does not have, for
+    stages out of order, and for one that asks a language model when `mllm` is None.
+    """
+    preset.need_all()
+    with ExitStack() as undo:
+        collection = Collection.open(index)
+        undo.callback(collection.close)
+        checked = CheckedEncoder(collection, encoder, device)
+        stages = [_made(stage, collection, checked, index_kind) for stage in preset.stages]
+        searcher = Searcher(collection, Pipeline(stages, mllm, collection))
+        undo.pop_all()
+    return searcher
+
+
+def _made(stage: StageSpec, collection: Collection, encoder: Encoder, index_kind: str) -> Stage:
+    if (stage.verb, stage.method) == ("search", "hybrid"):  # it stands on other searches, which have one way to be made
+        settings = dict(stage.settings)
+        method = str(settings.pop("method", "rrf"))
+        for name in settings:
+            raise UsageError(f"'hybrid' has no setting '{name}' in a preset: its setting is method")
+        return open_first_stage(collection, encoder, index_kind=index_kind, hybrid=method)
+    given = {"encoder": encoder, "collection": collection, "index": open_index(collection, index_kind)}
+    made: Stage = make(stage.kind, str(stage), **given)
+    return made
