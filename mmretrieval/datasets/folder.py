@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
@@ -11,6 +11,7 @@ from mmretrieval.benchmarks import Benchmark, Dataset
 from mmretrieval.errors import InvalidData, NotFound
 from mmretrieval.evaluation.queries import QueryRow, read_queries
 from mmretrieval.evaluation.runs import Qrels, read_qrels
+from mmretrieval.full_text import searchable
 from mmretrieval.manifest import DEFAULT_NAME, Entry, read_manifest
 
 _FILES = MappingProxyType(
@@ -27,7 +28,8 @@ class Folder(Dataset):
     """Any folder with manifest.jsonl, queries.jsonl and qrels.tsv; composed_* and image_* are further splits.
 
     A query has a `qid`, and a `text`, a `reference` (an id) or both; its reference is never an answer. Candidates are
-    all images of the manifest, and their texts are its `caption` or `captions`. The types of queries are categories.
+    all images of the manifest. Their texts are its `caption` or `captions`, or the other texts of the manifest when no
+    image has any. The types of queries are categories.
     """
 
     source = "a folder of yours (manifest.jsonl, queries.jsonl, qrels.tsv)"
@@ -45,7 +47,7 @@ class Folder(Dataset):
         images = {entry.id: entry.path for entry in entries}
         notes = [f"{manifest.name}: {len(images):,} images", f"{queries_file.name}: {len(rows):,} queries"]
         notes += _doubts(data, rows, qrels, images)
-        texts = {entry.id: text for entry in entries if (text := _text(entry, manifest))}
+        texts, remarks = _texts(entries, manifest)
         asked = {row.query.id for row in rows}
         return Benchmark(
             self.name,
@@ -56,7 +58,7 @@ class Folder(Dataset):
             texts=texts,
             images=images,
             measures=("nDCG@10", "R@1", "R@5", "R@10"),
-            notes=tuple(notes),
+            notes=(*notes, *remarks),
             licence=self.licence,
         )
 
@@ -85,7 +87,16 @@ def _some(names: Collection[str]) -> str:
     return ", ".join(shown) + (", …" if len(names) > _SHOWN else "")
 
 
-def _text(entry: Entry, manifest: Path) -> str:
+def _texts(entries: Sequence[Entry], manifest: Path) -> tuple[dict[str, str], list[str]]:
+    """Texts by id, and a note when they are metadata."""
+    captions = {entry.id: text for entry in entries if (text := _captions(entry, manifest))}
+    if captions:
+        return captions, []
+    texts = {entry.id: text for entry in entries if (text := searchable("", entry.meta))}
+    return texts, ["there are no captions: texts are all metadata, labels among them, that full-text search reads"]
+
+
+def _captions(entry: Entry, manifest: Path) -> str:
     if entry.caption:
         return entry.caption
     captions = json.loads(entry.meta).get("captions", [])

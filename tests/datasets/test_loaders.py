@@ -361,6 +361,17 @@ def test_a_folder_has_its_captions_as_texts_and_its_types_as_categories(tmp_path
     assert (composed.image_id, composed.text, composed.exclude) == ("a", "but blue", {"a"})
 
 
+def test_a_folder_without_captions_has_its_metadata_as_texts(tmp_path):
+    line = '{"id": "a", "path": "a.jpg", "label": "cat", "size": 3, "tags": ["soft", "small"]}'
+    benchmark = load(
+        "folder",
+        official.write(tmp_path, official.folder() | {"manifest.jsonl": line, "qrels.tsv": "q1\t0\ta\t1\n"}),
+        "queries",
+    )
+    assert benchmark.texts["a"].split() == ["cat", "soft", "small"]
+    assert any("labels among them" in note for note in benchmark.notes)
+
+
 def test_a_folder_above_the_right_one_points_to_it(tmp_path):
     official.write(tmp_path / "dev", official.folder())
     with pytest.raises(NotFound, match=f"name a folder that has one, as {tmp_path / 'dev'} does"):
