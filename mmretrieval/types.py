@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Status = Literal["ok", "repaired", "partial", "fallback"]
 Compose = Literal["sum", "slerp", "product"]
 
-MINUS_WEIGHT = 0.5  # of words to lead away from, beside words of weight 1; chosen by assets/reports/composed.md
+MINUS_WEIGHT = 0.25  # how far words to avoid lead a query away; chosen by assets/reports/composed.md
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mmretrieval.first_stages._phrases import projection
-from mmretrieval.first_stages._query_vectors import Sought
+from mmretrieval.first_stages._query_vectors import Sought, direction
 from mmretrieval.first_stages._usable import sample_rows
 from mmretrieval.protocols import Encoder
 from mmretrieval.vectors import allowed, best, row_scores, unit_rows
@@ -92,7 +92,7 @@ class Multiplied:
 
     def conditions(self, sought: Sought) -> Conditions:
         """What a picture must meet; a sample of the collection gives the least similarities."""
-        directions = np.stack(sought.directions)
+        directions = np.stack([direction(item, self.collection) for item in sought.items])
         is_picture = np.array([item.kind == "image" and item.weight > 0 for item in sought.items])
         if is_picture.any():
             directions[is_picture] = self._seen(directions[is_picture])

@@ -1,4 +1,15 @@
-"""Queries to unit vectors: one part alone, or several joined by a sum or along the arc between picture and words."""
+"""Queries to unit vectors.
+
+What is asked for - words, pictures, or both - is the base: one thing as it is, several of one kind as their weighted
+sum, and words with pictures as the weighted sum of their directions from the mean of their kind, or along the arc
+between these. Then what was marked or is to be avoided leads the base, itself a unit vector, some way towards or
+away from its own direction from the mean: words to avoid, examples, counter-examples, as in Rocchio's feedback. So a
+query without such marks is the same query as with marks of no weight.
+
+Words alone stay as they are, since the mean was taken of whole captions and a word or two lie elsewhere: without it
+they find more (assets/reports/composed.md). Between kinds the means must go, or what all pictures and all texts share
+outweighs what they say.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mmretrieval.errors import InvalidData, UsageError
+from mmretrieval.errors import UsageError
 from mmretrieval.first_stages._parts import Collection, Item, items_of
 from mmretrieval.first_stages._usable import usable_examples
 from mmretrieval.protocols import Encoder
@@ -22,31 +33,23 @@ if TYPE_CHECKING:
     Summand = NDArray[np.float64]
 
 _NEAR_MEAN = 1e-3  # nearer to its mean than this, a vector's direction from it is noise: then the mean is left out
-_FEEDBACK = ("like", "unlike")
 
 
 @dataclass(frozen=True, slots=True)
 class Sought:
-    """A query as a unit vector (dim,), which is the sum of what each of its items adds to it.
-
-    `directions` are the items' own (dim,) directions with their sign, before weights; `items` are in the same order.
-    """
+    """A query as a unit vector (dim,), which is the sum of what each of its items adds to it."""
 
     query: Query
     vector: Vector
     summands: Mapping[str, Summand]
     items: tuple[Item, ...]
-    directions: tuple[Summand, ...]
     warnings: tuple[str, ...] = ()
 
     @property
     def is_own_picture(self) -> bool:
         """Whether it seeks what is most like one picture of the collection, and nothing else."""
-        return len(self.items) == 1 and self.items[0].key == "image" and self._is_stored and self.items[0].weight > 0
-
-    @property
-    def _is_stored(self) -> bool:
-        return self.query.image_id is not None
+        alone = len(self.items) == 1 and self.items[0].key == "image" and self.items[0].weight > 0
+        return alone and self.query.image_id is not None
 
     @property
     def is_product(self) -> bool:
@@ -65,81 +68,93 @@ def vectors_of(queries: Sequence[Query], encoder: Encoder, collection: Collectio
     return [_sought(query, items, collection) for query, items in zip(queries, made, strict=True)]
 
 
-def _sought(query: Query, items: Sequence[Item], collection: Collection) -> Sought:
-    items, warnings = usable_examples(query, items, collection)
-    if len(items) == 1:
-        return _alone(query, items[0], warnings)
-    means = {"image": collection.image_mean, "text": collection.text_mean}
-    directions = [_direction(item, means[item.kind]) for item in items]
-    weights = _on_the_arc(query, items, directions) if query.compose == "slerp" else None
-    if weights is None:
-        weights = [abs(item.weight) for item in items]
-    summands = [weight * direction for weight, direction in zip(weights, directions, strict=True)]
-    total = np.sum(summands, axis=0)
-    try:
-        vector = unit_rows(total[None])[0]
-    except InvalidData as error:
-        raise UsageError(f"query '{query.id}': its parts cancel each other out: change a weight") from error
-    length = np.linalg.norm(total)
-    shares = {item.key: summand / length for item, summand in zip(items, summands, strict=True)}
-    return Sought(query, vector, shares, tuple(items), tuple(directions), warnings)
-
-
-def _alone(query: Query, item: Item, warnings: tuple[str, ...]) -> Sought:
-    """A single thing is compared as it is, without its mean: by cosine."""
-    vector = item.rows[0] if len(item.rows) == 1 else unit_rows(item.rows.mean(axis=0, keepdims=True))[0]
-    vector = vector if item.weight > 0 else -vector
-    direction = vector.astype(np.float64)
-    return Sought(query, vector, {item.key: direction}, (item,), (direction,), warnings)
-
-
-def _direction(item: Item, mean: Vector) -> Summand:
+def direction(item: Item, collection: Collection) -> Summand:
     """Where the item leads, seen from the mean of its kind: a unit vector, for examples the mean of such vectors.
 
     So examples that do not agree weigh less than ones that do. With a negative weight it leads the other way.
     """
+    mean = collection.image_mean if item.kind == "image" else collection.text_mean
     rows = item.rows.astype(np.float64)
     apart = rows - mean.astype(np.float64)
     is_near = np.linalg.norm(apart, axis=1) < _NEAR_MEAN
     apart[is_near] = rows[is_near]
-    direction: Summand = unit_rows(apart).astype(np.float64).mean(axis=0)
-    return direction if item.weight > 0 else -direction
+    towards: Summand = unit_rows(apart).astype(np.float64).mean(axis=0)
+    return towards if item.weight > 0 else -towards
 
 
-def _on_the_arc(query: Query, items: Sequence[Item], directions: Sequence[Summand]) -> list[float] | None:
-    """What each item weighs in a spherical interpolation from the pictures to the words; None with one side alone.
+def _sought(query: Query, items: Sequence[Item], collection: Collection) -> Sought:
+    base, marks = _parted(items)
+    summands = _base(query, base, collection)
+    start = unit_rows(_total(query, summands)[None])[0]
+    marks, warnings = usable_examples(query, marks, start, collection)
+    if not marks and len(base) == 1:
+        return Sought(query, start, {base[0].key: start.astype(np.float64)}, tuple(base), warnings)
+    length = np.linalg.norm(_total(query, summands))
+    led = {key: summand / length for key, summand in summands.items()}
+    led |= {item.key: abs(item.weight) * direction(item, collection) for item in marks}
+    total = _total(query, led)
+    shares = {key: summand / np.linalg.norm(total) for key, summand in led.items()}
+    return Sought(query, unit_rows(total[None])[0], shares, (*base, *marks), warnings)
 
-    A side with several items is the unit vector of their weighted sum. Examples are added to the result.
+
+def _parted(items: Sequence[Item]) -> tuple[list[Item], list[Item]]:
+    """What is asked for, and the marks that lead it on; examples are what is asked for when there is nothing else."""
+    main = [item for item in items if item.key in ("image", "text") or (item.weight > 0 and item.key != "like")]
+    base = main or [item for item in items if item.key == "like"] or list(items)
+    asked = {item.key for item in base}
+    return base, [item for item in items if item.key not in asked]
+
+
+def _base(query: Query, base: Sequence[Item], collection: Collection) -> dict[str, Summand]:
+    """What each item adds to the vector of what is asked for, which need not be a unit vector yet."""
+    if len(base) == 1:
+        [only] = base
+        return {only.key: np.sign(only.weight) * only.rows.astype(np.float64).mean(axis=0)}
+    if len({item.kind for item in base}) == 1:
+        return {item.key: item.weight * item.rows.astype(np.float64).mean(axis=0) for item in base}
+    directions = {item.key: direction(item, collection) for item in base}
+    weights = {item.key: abs(item.weight) for item in base}
+    if query.compose == "slerp":
+        weights = _on_the_arc(query, base, directions)
+    return {key: weight * directions[key] for key, weight in weights.items()}
+
+
+def _on_the_arc(query: Query, base: Sequence[Item], directions: Mapping[str, Summand]) -> dict[str, float]:
+    """What each item weighs in a spherical interpolation from the pictures to the words.
+
+    A side with several items is the unit vector of their weighted sum.
     """
-    sides = {}
-    for kind in ("image", "text"):
-        own = [at for at, item in enumerate(items) if item.kind == kind and item.key not in _FEEDBACK]
-        if own:
-            total = np.sum([abs(items[at].weight) * directions[at] for at in own], axis=0)
-            given = sum(max(0.0, items[at].weight) for at in own)
-            sides[kind] = (own, total, given)
-    if len(sides) < 2:
-        return None
-    if any(given == 0 or not np.linalg.norm(total) > 0 for _, total, given in sides.values()):
-        raise UsageError(
-            f"query '{query.id}': slerp goes from a picture to words, and one of them only leads away: use the sum"
-        )
-    (own_i, image, given_i), (own_t, text, given_t) = sides["image"], sides["text"]
-    lengths = float(np.linalg.norm(image)), float(np.linalg.norm(text))
-    cosine = float(image @ text) / (lengths[0] * lengths[1])
-    arcs = arc_weights(cosine, given_t / (given_i + given_t))
-    weights = [abs(item.weight) for item in items]
-    for own, arc, length in zip((own_i, own_t), arcs, lengths, strict=True):
-        for at in own:
-            weights[at] = abs(items[at].weight) * arc / length
-    return weights
+    if any(item.weight < 0 for item in base):
+        raise UsageError(f"query '{query.id}': slerp goes from a picture to words and cannot lead away: use the sum")
+    sides = {kind: [item for item in base if item.kind == kind] for kind in ("image", "text")}
+    totals = {kind: np.sum([i.weight * directions[i.key] for i in own], axis=0) for kind, own in sides.items()}
+    lengths = {kind: float(np.linalg.norm(total)) for kind, total in totals.items()}
+    if min(lengths.values()) < _NEAR_MEAN:
+        raise _cancelled(query)
+    given = {kind: sum(item.weight for item in own) for kind, own in sides.items()}
+    cosine = float(totals["image"] @ totals["text"]) / (lengths["image"] * lengths["text"])
+    arcs = dict(zip(sides, arc_weights(cosine, given["text"] / sum(given.values())), strict=True))
+    return {item.key: item.weight * arcs[item.kind] / lengths[item.kind] for item in base}
+
+
+def _total(query: Query, summands: Mapping[str, Summand]) -> Summand:
+    total: Summand = np.sum(list(summands.values()), axis=0)
+    if not np.linalg.norm(total) > _NEAR_MEAN * max(np.linalg.norm(each) for each in summands.values()):
+        raise _cancelled(query)
+    return total
+
+
+def _cancelled(query: Query) -> UsageError:
+    return UsageError(f"query '{query.id}': its parts cancel each other out: change a weight")
 
 
 def _check_meaning(query: Query) -> None:
-    """UsageError where an operator is asked for that cannot join what the query is made of."""
-    if query.compose == "slerp":
-        has_text = bool(query.text.strip()) or any(part.text.strip() for part in query.parts)
-        has_image = query.has_image or any(not part.text.strip() for part in query.parts)
-        if has_text != has_image:
-            have = "words" if has_text else "pictures"
-            raise UsageError(f"query '{query.id}': slerp goes from a picture to words, and it has only {have}: use sum")
+    """UsageError where an operator is asked for that cannot join what the query asks for."""
+    if query.compose != "slerp":
+        return
+    wanted = [part for part in query.parts if part.weight > 0]
+    has_text = bool(query.text.strip()) or any(part.text.strip() for part in wanted)
+    has_image = query.has_image or any(not part.text.strip() for part in wanted)
+    if not (has_text and has_image):
+        have = "words" if has_text else "pictures" if has_image else "examples"
+        raise UsageError(f"query '{query.id}': slerp goes from a picture to words, and it has only {have}: use the sum")

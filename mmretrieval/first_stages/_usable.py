@@ -24,20 +24,21 @@ _SAMPLE = 2048  # rows that stand for the collection
 
 
 def usable_examples(
-    query: Query, items: Sequence[Item], collection: Collection, floor: float = FLOOR
+    query: Query, marks: Sequence[Item], asked: NDArray[np.float32], collection: Collection, floor: float = FLOOR
 ) -> tuple[list[Item], tuple[str, ...]]:
-    """The items without the examples below the floor, and a warning that names those. Costs one sample of rows."""
-    base = [item for item in items if item.key not in ("like", "unlike")]
-    likes = next((item for item in items if item.key == "like"), None)
-    if not base or likes is None:
-        return list(items), ()
-    aim = np.sum([item.weight * item.rows[0].astype(np.float64) for item in base], axis=0)
-    similarity = sample_rows(collection) @ aim
+    """The marks without the examples below the floor, and a warning that names those.
+
+    `asked` is the unit vector (dim,) of what is asked for. Costs one sample of rows.
+    """
+    likes = next((item for item in marks if item.key == "like"), None)
+    if likes is None:
+        return list(marks), ()
+    similarity = sample_rows(collection) @ asked
     spread = float(similarity.std())
-    standing = (likes.rows @ aim - similarity.mean()) / spread if spread > 0 else np.full(len(likes.rows), np.inf)
+    standing = (likes.rows @ asked - similarity.mean()) / spread if spread > 0 else np.full(len(likes.rows), np.inf)
     fits = standing >= floor
     if fits.all():
-        return list(items), ()
+        return list(marks), ()
     strangers = [record_id for record_id, is_fit in zip(likes.ids, fits, strict=True) if not is_fit]
     warning = (
         f"query '{query.id}': {len(strangers)} of the {len(fits)} examples are too unlike the rest of the query and "
@@ -45,7 +46,7 @@ def usable_examples(
     )
     kept = tuple(record_id for record_id in likes.ids if record_id not in strangers)
     used = [replace(likes, rows=likes.rows[fits], ids=kept)] if fits.any() else []
-    return [each for item in items for each in (used if item is likes else [item])], (warning,)
+    return [each for item in marks for each in (used if item is likes else [item])], (warning,)
 
 
 def sample_rows(collection: Collection, most: int = _SAMPLE) -> NDArray[np.float32]:

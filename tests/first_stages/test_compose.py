@@ -95,7 +95,7 @@ def assert_ranked(ranking, scores, left_out=()):
 
 
 def test_all_kinds_of_parts_follow_the_formula_of_the_sum():
-    base = 0.8 * ENCODER.encode_texts(["a dog"])[0] + 1.5 * ENCODER.encode_images([PICTURE])[0]
+    base = 0.8 * text("a dog") + 1.5 * picture()
     fitting = tuple(sorted(COLLECTION.ids, key=lambda name: -(ROWS[COLLECTION.ids.index(name)] @ base))[:2])
     query = Query(
         text="a dog",
@@ -105,18 +105,26 @@ def test_all_kinds_of_parts_follow_the_formula_of_the_sum():
         like=fitting,
         unlike=("img3",),
     )
-    q = (
-        1.5 * picture()
-        + 0.8 * text("a dog")
-        + 0.3 * text("at night")
-        - 0.5 * text("snow")
-        + 0.7 * stored("img7")
-        + 0.6 * mean(fitting)
-        - 0.4 * mean(["img3"])
-    )
+    base = u(1.5 * picture() + 0.8 * text("a dog") + 0.3 * text("at night") + 0.7 * stored("img7"))
+    q = base - 0.5 * text("snow") + 0.6 * mean(fitting) - 0.4 * mean(["img3"])
     ranking = search(query)
     assert ranking.warnings == ()
     assert_ranked(ranking, ROWS @ u(q), left_out=["img3"])
+
+
+def test_words_alone_stay_as_they_are_and_marks_lead_them_on():
+    raw, second = (ENCODER.encode_texts([words])[0].astype(float) for words in ("a dog", "at night"))
+    assert_ranked(search(Query(text="a dog", parts=(Part(text="at night", weight=0.5),))), ROWS @ u(raw + 0.5 * second))
+    avoiding = Query(text="a dog", parts=(Part(text="snow", weight=-0.5),), weights={"text": 3.0})
+    assert_ranked(search(avoiding), ROWS @ u(raw - 0.5 * text("snow")))
+
+
+def test_a_mark_of_next_to_no_weight_changes_next_to_nothing():
+    for asked in ({"text": "a dog"}, {"text": "a dog", "image_id": "img4"}, {"like": ("img1", "img2")}):
+        plain = search(Query(**asked))
+        marked = search(Query(**asked, parts=(Part(text="snow", weight=-1e-7),)))
+        assert marked.ids == plain.ids
+        np.testing.assert_allclose([h.score for h in marked.hits], [h.score for h in plain.hits], atol=1e-6)
 
 
 @pytest.mark.parametrize("share", [0.2, 0.5, 0.8])
@@ -125,7 +133,7 @@ def test_slerp_follows_its_formula(share):
     assert_ranked(search(query), ROWS @ arc(stored("img4"), text("a dog"), share))
 
 
-def test_slerp_goes_between_the_sums_of_pictures_and_of_words_and_adds_examples():
+def test_slerp_goes_between_the_sums_of_pictures_and_of_words_and_marks_lead_it_on():
     query = Query(
         text="a dog",
         image_id="img4",
@@ -134,8 +142,8 @@ def test_slerp_goes_between_the_sums_of_pictures_and_of_words_and_adds_examples(
         weights={"unlike": 0.25},
         compose="slerp",
     )
-    aim = arc(u(stored("img4") + 2 * stored("img9")), u(text("a dog") - 0.5 * text("snow")), 1 / (1 + 3))
-    assert_ranked(search(query), ROWS @ u(aim - 0.25 * stored("img3")), left_out=["img3"])
+    aim = arc(u(stored("img4") + 2 * stored("img9")), text("a dog"), 1 / (1 + 3))
+    assert_ranked(search(query), ROWS @ u(aim - 0.5 * text("snow") - 0.25 * stored("img3")), left_out=["img3"])
 
 
 def product_scores(conditions, weights, penalty):
@@ -269,7 +277,7 @@ def test_every_part_has_a_share_of_its_own_name():
         unlike=("img3",),
     )
     first = search(query).hits[0]
-    assert list(first.shares) == ["image", "text", "text 2", "minus", "minus 2", "image 2", "unlike"]
+    assert list(first.shares) == ["image", "text", "text 2", "image 2", "minus", "minus 2", "unlike"]
     for said in ("the picture", "the words", "“at night”", "like “snow”", "a further picture", "the counter-examples"):
         assert said in first.why
     product = search(Query(text="a dog", image_id="img4", compose="product")).hits[0]
@@ -331,8 +339,13 @@ def test_an_unknown_example_is_named_with_its_query(field):
         (Query("q3", text="a dog", compose="slerp"), "it has only words"),
         (Query("q3", text="a dog", like=("img1",), compose="slerp"), "it has only words"),
         (Query("q3", image_id="img1", parts=(Part(image_id="img2"),), compose="slerp"), "it has only pictures"),
-        (Query("q3", image_id="img1", parts=(Part(text="a", weight=-1),), compose="slerp"), "only leads away"),
-        (Query("q3", text="a dog", parts=(Part(text="a dog", weight=-1),)), "cancel each other out"),
+        (Query("q3", image_id="img1", parts=(Part(text="a", weight=-1),), compose="slerp"), "it has only pictures"),
+        (Query("q3", text="a", image_id="img1", weights={"text": -1}, compose="slerp"), "cannot lead away"),
+        (Query("q3", like=("img1",), compose="slerp"), "it has only examples"),
+        (
+            Query("q3", image_id="img1", weights={"image": -1}, parts=(Part(image_id="img1"),)),
+            "cancel each other out",
+        ),
     ],
 )
 def test_what_an_operator_cannot_join_is_refused_with_the_query_s_name(query, told):
