@@ -23,6 +23,7 @@ from mmretrieval.stages import Candidate, Flow, Refiner, Reranker, Rewriter, Sta
 from mmretrieval.types import Hit, Query, Ranking, Status, Step
 
 OnError = Literal["raise", "keep"]
+Cut = Callable[[Sequence[Ranking]], list[Ranking]]
 
 
 @dataclass(slots=True)
@@ -70,13 +71,16 @@ class Pipeline:
         self.mllm = mllm
         self.collection = collection
 
-    def search(self, queries: Sequence[Query], top_k: int = 10, *, on_error: OnError = "raise") -> list[Ranking]:
+    def search(
+        self, queries: Sequence[Query], top_k: int = 10, *, on_error: OnError = "raise", cut: Cut | None = None
+    ) -> list[Ranking]:
         """One ranking of at most `top_k` hits per query, in their order; each carries the query as it was given.
 
         When a rewriter, refiner or reranker fails on a query, `on_error="raise"` stops with an error that names
         both; `"keep"` leaves that query as it stood before the stage, with a Step of status "fallback" and a
         warning. A failing first stage always raises, since there is no older order to fall back to.
         A Step's seconds are the stage's wall time shared evenly among the queries it served together.
+        `cut` takes hits away behind the first stage, before anything costly looks at them.
         """
         if top_k < 1:
             raise UsageError(f"top_k is {top_k}: ask for at least one hit")
@@ -87,6 +91,8 @@ class Pipeline:
             self._each(rewriter, searches, partial(_rewritten, rewriter), _take_query, on_error)
         depths = [stage.depth for stage in self.later if isinstance(stage, Refiner | Reranker)]
         self._first(searches, max([top_k, *depths]))
+        if cut:
+            self._cut(searches, cut)
         for stage in self.later:
             if isinstance(stage, Refiner):
                 self._each(stage, searches, self._refined(stage), self._take_refined, on_error)
@@ -142,6 +148,13 @@ class Pipeline:
             search.steps += ranking.steps
             note = f"{dropped} hits dropped that the query excludes or did not ask for" if dropped else ""
             search.steps.append(Step(name, seconds, "repaired" if dropped else "ok", note=note))
+
+    def _cut(self, searches: Sequence[_Search], cut: Cut) -> None:
+        rankings = cut([Ranking(search.query, search.hits) for search in searches])
+        for search, ranking in zip(searches, rankings, strict=True):
+            search.hits = ranking.hits
+            search.steps += ranking.steps
+            search.warnings += ranking.warnings
 
     def _refined(self, stage: Refiner) -> Callable[[_Search], Ranking]:
         def start(search: _Search) -> Ranking:

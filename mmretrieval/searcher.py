@@ -12,7 +12,11 @@ from typing import TYPE_CHECKING, Literal, Self
 from mmretrieval import registry
 from mmretrieval.checked_encoder import CheckedEncoder
 from mmretrieval.collection import Collection
+from mmretrieval.cutoff import STRICTNESS, Cutoff, Unrelated
 from mmretrieval.errors import NotFound, UsageError
+from mmretrieval.finishing import search as search_and_finish
+from mmretrieval.near_duplicates import THRESHOLD
+from mmretrieval.near_duplicates import checked as checked_threshold
 from mmretrieval.opening import check_hybrid, open_first_stage
 from mmretrieval.pipeline import OnError, Pipeline
 from mmretrieval.planner import AUTO
@@ -106,6 +110,7 @@ class Searcher:
         self.collection = collection
         self.pipeline = pipeline
         self._warnings = _doubts(collection) if collection.count else (EMPTY,)
+        self._unrelated: Unrelated | None = None
 
     @classmethod
     def open(
@@ -155,12 +160,15 @@ class Searcher:
         minus: Sequence[str] = (),
         like: Sequence[str] = (),
         unlike: Sequence[str] = (),
+        cutoff: bool | float = False,
+        collapse: bool | float | None = None,
     ) -> Ranking:
         """The best `top_k` images for words, for a picture (a file, an opened image, or an id), or for both.
 
         With a picture the words are the change that is wanted. `weights` holds a number for "text" and "image".
         `minus` holds words to lead away from, `like` and `unlike` ids of examples and counter-examples, `compose` says
-        how the parts are joined, and `filter` restricts the search to the records it describes.
+        how the parts are joined, and `filter` restricts the search to the records it describes. For `cutoff` and
+        `collapse` see `search_all`.
         """
         if isinstance(query, Query):
             parts = (image, image_id, weights, filter, *minus, *like, *unlike)
@@ -179,11 +187,33 @@ class Searcher:
                 compose=compose,
                 filter=filter,
             )
-        return self.search_all([query], top_k)[0]
+        return self.search_all([query], top_k, cutoff=cutoff, collapse=collapse)[0]
 
-    def search_all(self, queries: Sequence[Query], top_k: int = 10, *, on_error: OnError = "raise") -> list[Ranking]:
-        """One ranking per query, in order; together they cost less than one by one."""
-        rankings = self.pipeline.search(queries, top_k, on_error=on_error)
+    def search_all(
+        self,
+        queries: Sequence[Query],
+        top_k: int = 10,
+        *,
+        on_error: OnError = "raise",
+        cutoff: bool | float = False,
+        collapse: bool | float | None = None,
+    ) -> list[Ranking]:
+        """One ranking per query, in order; together they cost less than one by one.
+
+        `cutoff` takes away what scores no better than what does not belong, and so may leave nothing: True, or its
+        strictness between 0 and 1 (see `cutoff`). `collapse` folds near-duplicates into the best-ranked of them:
+        True, or the cosine from which on they are some (see `near_duplicates`). Raises UsageError where the first
+        stage's scores cannot be cut.
+        """
+        rankings = search_and_finish(
+            self.pipeline,
+            self.collection,
+            queries,
+            top_k,
+            cut=self._cutoff(STRICTNESS if cutoff is True else cutoff) if cutoff is not False else None,
+            threshold=checked_threshold(THRESHOLD if collapse is True else collapse) if collapse else None,
+            on_error=on_error,
+        )
         return [self._warned(ranking) for ranking in rankings]
 
     def close(self) -> None:
@@ -198,5 +228,15 @@ class Searcher:
     ) -> None:
         self.close()
 
+    def _cutoff(self, strictness: float) -> Cutoff:
+        """What it learns of a kind of query is kept as long as the searcher."""
+        if self._unrelated is None:
+            self._unrelated = Unrelated(self.pipeline.first_stage, self.collection)
+        return Cutoff(self._unrelated, strictness)
+
     def _warned(self, ranking: Ranking) -> Ranking:
-        return replace(ranking, warnings=(*self._warnings, *ranking.warnings))
+        told = ranking.warnings
+        if ranking.query.filter and not ranking.hits:
+            misfits = self.collection.filters.misfits(ranking.query.filter)
+            told = (*told, *(f"query '{ranking.query.id}': {misfit}" for misfit in misfits))
+        return replace(ranking, warnings=(*self._warnings, *told))

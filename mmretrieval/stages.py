@@ -74,6 +74,11 @@ class Rewriter(Stage):
 class FirstStage(Stage):
     """Query → Ranking, over the whole collection."""
 
+    @property
+    def scores_compare_queries(self) -> bool:
+        """Whether equal scores of different queries mean equally good hits, so that a cutoff can be learned."""
+        return True
+
     @abstractmethod
     def search(self, queries: Sequence[Query], top_k: int) -> list[Ranking]:
         """One ranking per query, in order, each of at most `top_k` hits."""

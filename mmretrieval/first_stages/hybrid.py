@@ -71,6 +71,11 @@ class Hybrid(FirstStage):
         ]
         self.weights = _checked({**WEIGHTS, **(weights or {})}, [channel.name for channel in self.channels])
 
+    @property
+    def scores_compare_queries(self) -> bool:
+        """Ranks are the same for every query, calibrated scores are not."""
+        return self.method == "blend"
+
     def search(self, queries: Sequence[Query], top_k: int) -> list[Ranking]:
         """As in `FirstStage`; raises what the searches raise."""
         return [self._ranking(evidence, top_k) for evidence in self.evidence(queries, top_k)]
