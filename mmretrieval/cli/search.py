@@ -10,6 +10,7 @@ import typer
 from mmretrieval.cli.asked import query_of
 from mmretrieval.cli.options import Device, EncoderOverride, Filter, Hybrid, IndexFolder, IndexKind, Json, Refine
 from mmretrieval.cli.report import Report, row
+from mmretrieval.errors import UsageError
 from mmretrieval.types import Hit, Ranking
 
 
@@ -42,6 +43,20 @@ def search(
     ] = False,
     hybrid: Hybrid = None,
     refine: Refine = None,
+    cutoff: Annotated[
+        bool, typer.Option("--cutoff", help="Leave out what scores no better than pictures that do not belong.")
+    ] = False,
+    strictness: Annotated[
+        float | None,
+        typer.Option("--strictness", metavar="S", help="With --cutoff, between 0 and 1; 0.75 is usual."),
+    ] = None,
+    collapse: Annotated[
+        bool, typer.Option("--collapse", help="Fold near-duplicates into the best-ranked of them.")
+    ] = False,
+    alike: Annotated[
+        float | None,
+        typer.Option("--alike", metavar="COSINE", help="With --collapse, what counts as near; 0.97 is usual."),
+    ] = None,
     top_k: Annotated[int, typer.Option("-k", "--top-k", min=1, help="How many pictures.")] = 10,
     index_kind: IndexKind = "auto",
     encoder: EncoderOverride = None,
@@ -51,8 +66,10 @@ def search(
     """Search by words, by pictures, by examples, or by several of them.
 
     Prints rank, score, id and path. With a picture, the words are the change that is wanted. A picture's own weight
-    stands behind it, as in heron.jpg@0.5.
+    stands behind it, as in heron.jpg@0.5. What is folded into a hit stands in the JSON, as its duplicates.
     """
+    if (strictness is not None and not cutoff) or (alike is not None and not collapse):
+        raise UsageError("--strictness belongs to --cutoff, and --alike to --collapse: give both, or leave it out")
     query = query_of(
         text,
         images=image or (),
@@ -67,7 +84,12 @@ def search(
 
     more: dict[str, Any] = {"device": device, "refine": refine or (), "hybrid": hybrid}
     with Searcher.open(index, encoder=encoder, index_kind=index_kind, **more) as searcher:
-        ranking = searcher.search(query, top_k=top_k)
+        ranking = searcher.search(
+            query,
+            top_k=top_k,
+            cutoff=cutoff if strictness is None else strictness,
+            collapse=collapse if alike is None else alike,
+        )
     return _report(ranking, explain=explain)
 
 
