@@ -24,7 +24,8 @@ class CheckedEncoder(Encoder):
     """Stands for the encoder of a collection until a query needs it, so that searching by id loads no model.
 
     The first use raises FingerprintMismatch when the encoder is another one than made the vectors, or no longer
-    gives the same vectors for the canaries.
+    gives the same vectors for the canaries; of these, words are looked at before the first words, pictures before the
+    first picture.
     """
 
     def __init__(self, collection: Collection, encoder: str | Encoder | None = None, device: str | None = None) -> None:
@@ -32,7 +33,8 @@ class CheckedEncoder(Encoder):
         self._collection = collection
         self._given = collection.encoder_spec if encoder is None else encoder
         self._device = device
-        self._checked: Encoder | None = None
+        self._opened: Encoder | None = None
+        self._checked: set[canary.Kind] = set()
         self._opening = Lock()
 
     @property
@@ -56,23 +58,26 @@ class CheckedEncoder(Encoder):
         return self._collection.fingerprint
 
     def encode_images(self, images: Sequence[Image]) -> NDArray[np.float32]:
-        return self._open().encode_images(images)
+        return self._open("images").encode_images(images)
 
     def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        return self._open().encode_texts(texts)
+        return self._open("texts").encode_texts(texts)
 
     def too_long(self, texts: Sequence[str]) -> list[bool]:
         return self._open().too_long(texts)
 
-    def _open(self) -> Encoder:
+    def _open(self, kind: canary.Kind | None = None) -> Encoder:
+        """The encoder, with its vectors of that kind checked."""
         with self._opening:
-            if self._checked is None:
+            if self._opened is None:
                 given = self._given
                 encoder = given if isinstance(given, Encoder) else self._by_name(given)
                 _compare(self._collection, encoder)
-                canary.check(self._collection.canaries(), encoder)
-                self._checked = encoder
-            return self._checked
+                self._opened = encoder
+            if kind is not None and kind not in self._checked:
+                canary.check(self._collection.canaries(), self._opened, (kind,))
+                self._checked.add(kind)
+            return self._opened
 
     def _by_name(self, name: str) -> Encoder:
         """With the precision of the index, which is part of what is compared.

@@ -18,7 +18,15 @@ from mmretrieval.protocols import Extension
 KINDS = ("encoders", "indexes", "mllms", "rewriters", "first_stages", "refiners", "rerankers", "datasets")
 
 # import name -> the optional dependency group that brings it; what is missing here belongs to the default install
-EXTRAS = {"pyarrow": "scale", "pi_heif": "heic", "onnx": "onnx", "onnxruntime": "onnx", "matplotlib": "report"}
+EXTRAS = {
+    "pyarrow": "scale",
+    "pi_heif": "heic",
+    "onnx": "onnx",
+    "onnxruntime": "onnx",
+    "onnxscript": "onnx",
+    "matplotlib": "report",
+    "sentence_transformers": "sentence",
+}
 
 
 def names(kind: str) -> list[str]:

@@ -19,3 +19,15 @@ def tiny_clip_dir(tmp_path_factory):
     from example_models import write_family
 
     return write_family(tmp_path_factory.mktemp("models") / "tiny-clip", "custom-causal")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory):
+    """Exported models of tests stay out of the user's cache; processes that tests start inherit the folder."""
+    before = os.environ.get("XDG_CACHE_HOME")
+    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
+    yield
+    if before is None:
+        del os.environ["XDG_CACHE_HOME"]
+    else:
+        os.environ["XDG_CACHE_HOME"] = before

@@ -9,7 +9,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "mmretrieval"
 APPS = PACKAGE.parent / "apps"
-HEAVY = ("torch", "open_clip", "transformers", "faiss", "gradio", "pyarrow")
+HEAVY = ("torch", "open_clip", "transformers", "faiss", "gradio", "pyarrow", "onnx", "onnxruntime")
 
 # A module imports only from its own level or lower ones; a name without dots covers the package of that name.
 LEVELS = {
@@ -17,6 +17,8 @@ LEVELS = {
     1: """stages driver glue composition specs
           storage segments full_text lexicon remembering catalog manifest lock scan ledger ids plan changes lookahead order records ready_vectors vector_writer
           images pixels reading sniff quiet looking batches creation compaction
+          demo.draw_animals demo.draw_food demo.draw_ingredients demo.draw_nature demo.edits demo.pen demo.render
+          demo.sample demo.scenes demo.vocabulary demo.wording
           canary hub benchmarks evaluation.queries evaluation.runs""",
     2: "encoders indexes rewriters first_stages refiners rerankers mllms datasets",
     3: "collection checked_encoder encoder_names indexing indexing_vectors preparing pipeline planner opening finishing cutoff stand_ins near_duplicates evaluation demo training",

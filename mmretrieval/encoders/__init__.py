@@ -23,7 +23,7 @@ def open_encoder(spec: str, *, device: str | None = None, precision: Literal["fp
 
     "demo" is the small model that ships with the package, "default" is DEFAULT_ENCODER. Other names are open_clip's:
     `name/pretrained`, `hf-hub:ORGANISATION/NAME`, `local-dir:FOLDER` or a folder. `method:rest` hands the rest to
-    another file of this folder. Raises as `encoders.open_clip.OpenClip` does.
+    another file of this folder, as in `onnx:demo`. Raises as `encoders.open_clip.OpenClip` does.
     """
     if spec == "demo":
         return _open("open_clip", f"local-dir:{demo_folder()}", device, precision, called="demo", knows=DEMO_KNOWS)
@@ -31,6 +31,11 @@ def open_encoder(spec: str, *, device: str | None = None, precision: Literal["fp
     if colon and method in registry.names("encoders"):
         return _open(method, rest, device, precision)
     return _open("open_clip", DEFAULT_ENCODER if spec == "default" else spec, device, precision)
+
+
+def is_demo(spec: str) -> bool:
+    """Whether that is the model that knows drawn pictures only, in whatever form."""
+    return spec.removeprefix("onnx:").removesuffix(":int8") == "demo"
 
 
 def demo_folder() -> Path:

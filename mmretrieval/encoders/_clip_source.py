@@ -48,6 +48,13 @@ class Source:
     tokenizer: str  # the folder of its files; empty for open_clip's own
     options: dict[str, Any] = field(default_factory=dict)  # further arguments of create_model_and_transforms
 
+    @property
+    def files(self) -> list[Path]:
+        """All files that decide over its vectors, in the order of their names."""
+        beside = [self.weights, self.weights.parent / CONFIG]
+        tokenizer = [Path(self.tokenizer) / name for name in (TOKENIZER, *VOCABULARIES)] if self.tokenizer else []
+        return sorted(path for path in (*beside, *tokenizer) if path.is_file())
+
 
 def resolve(spec: str) -> Source:
     """Find, and where needed download, what the name stands for.

@@ -64,13 +64,13 @@ class Towers:
         self.model, self._preprocess = _build(source, device)
         self.preprocessing: dict[str, Any] = open_clip.get_model_preprocess_cfg(self.model)
         self.vocabulary = _vocabulary(self.model)
-        self._words = _Words(self.model)
-        self._cut = _cut_for(self.model)
+        self.text_side = _Words(self.model)
+        self.cut = _cut_for(self.model)
 
     @property
     def trims(self) -> bool:
         """Whether padding at the end of all texts of a batch is cut off before they are encoded."""
-        return self._cut is not None
+        return self.cut is not None
 
     def images(self, images: Sequence[Image]) -> NDArray[np.float32]:
         """Features of RGB pictures, (n, dim), not yet of length 1."""
@@ -80,11 +80,11 @@ class Towers:
     def texts(self, tokens: torch.Tensor) -> NDArray[np.float32]:
         """Features of token rows, (n, dim), not yet of length 1."""
         tokens = tokens.to(self.device)
-        if self._cut is None:
-            return self._run(lambda: self._words(tokens))
-        length = self._cut.length(tokens)
-        shorter = self._cut.tensors(length)
-        return self._run(lambda: torch.func.functional_call(self._words, shorter, (tokens[:, :length],)))
+        if self.cut is None:
+            return self._run(lambda: self.text_side(tokens))
+        length = self.cut.length(tokens)
+        shorter = self.cut.tensors(length)
+        return self._run(lambda: torch.func.functional_call(self.text_side, shorter, (tokens[:, :length],)))
 
     def _run(self, compute: Callable[[], torch.Tensor]) -> NDArray[np.float32]:
         try:

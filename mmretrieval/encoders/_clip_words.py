@@ -28,7 +28,7 @@ class Words:
         """Raises InvalidData when the tokenizer's files are damaged."""
         text: dict[str, Any] = source.config["text_cfg"]
         self.context = int(text.get("context_length", 77))
-        self._tokenizer = _tokenizer(source, text, self.context)
+        self.tokenizer = _tokenizer(source, text, self.context)
         self._place = source.weights.parent
 
     def tokens(self, texts: Sequence[str]) -> torch.Tensor:
@@ -38,7 +38,7 @@ class Words:
                 text.encode("utf-8")
             except UnicodeEncodeError as error:
                 raise InvalidData(f"the text {text!r} holds half a character: give it in UTF-8") from error
-        rows: torch.Tensor = self._tokenizer(list(texts))
+        rows: torch.Tensor = self.tokenizer(list(texts))
         return rows
 
     def fits(self, text: str) -> bool:
@@ -71,15 +71,15 @@ class Words:
 
     def _length(self, text: str) -> int:
         """Tokens that the whole text takes, with its marks."""
-        if isinstance(self._tokenizer, SimpleTokenizer):
-            return len(self._tokenizer.encode(text)) + 2
-        clean = self._tokenizer.clean_fn(text)
-        if self._tokenizer.tokenizer_mode == "clips":  # leaves room for three marks
+        if isinstance(self.tokenizer, SimpleTokenizer):
+            return len(self.tokenizer.encode(text)) + 2
+        clean = self.tokenizer.clean_fn(text)
+        if self.tokenizer.tokenizer_mode == "clips":  # leaves room for three marks
             return len(self._numbers(clean, marks=False)) + 3
         return len(self._numbers(clean, marks=True))
 
     def _numbers(self, text: str, *, marks: bool) -> list[int]:
-        split = self._tokenizer.tokenizer
+        split = self.tokenizer.tokenizer
         numbers: list[int] = split(
             text, add_special_tokens=marks, truncation=False, padding=False, verbose=False
         ).input_ids
@@ -87,7 +87,7 @@ class Words:
 
     def digest(self) -> str:
         """Changes whenever some text could get other tokens."""
-        facts: list[Any] = [self.context, self.tokens(_PROBES).tolist(), *_rules(self._tokenizer)]
+        facts: list[Any] = [self.context, self.tokens(_PROBES).tolist(), *_rules(self.tokenizer)]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
     def check(self, vocabulary: int) -> None:

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_LIBRARIES = ("open_clip", "timm", "transformers", "torchvision")
+_LIBRARIES = ("open_clip", "timm", "transformers", "torchvision", "sentence_transformers")
 
 
 @contextmanager
@@ -38,9 +38,12 @@ def _is_ours(record: logging.LogRecord) -> bool:
 def _quiet_transformers() -> Iterator[None]:
     from transformers.utils import logging as transformers_logging
 
-    before = transformers_logging.get_verbosity()
+    before, has_bars = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
     transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
     try:
         yield
     finally:
         transformers_logging.set_verbosity(before)
+        if has_bars:
+            transformers_logging.enable_progress_bar()

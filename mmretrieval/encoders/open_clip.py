@@ -54,27 +54,27 @@ class OpenClip(Encoder):
             raise UsageError(f"long texts cannot be treated by '{long_text}': use truncate or average")
         chosen = pick_device(device)
         self.precision, self.long_text, self.knows = precision, long_text, knows
-        self._source = resolve(spec)
-        self.spec = called or self._source.name
-        self._words = Words(self._source)
-        self._towers = Towers(self._source, chosen, precision)
-        self._words.check(self._towers.vocabulary)
+        self.source = resolve(spec)
+        self.spec = called or self.source.name
+        self.words = Words(self.source)
+        self.towers = Towers(self.source, chosen, precision)
+        self.words.check(self.towers.vocabulary)
         self._computing = Lock()
-        self.dim = int(self._source.config["embed_dim"])
-        self.input_size = int(np.max(self._towers.preprocessing["size"]))
+        self.dim = int(self.source.config["embed_dim"])
+        self.input_size = int(np.max(self.towers.preprocessing["size"]))
 
     def encode_images(self, images: Sequence[Image]) -> NDArray[np.float32]:
         """As in `Encoder`. Raises InvalidData when a vector is not finite, so when the weights are broken."""
         parts = [images[at : at + BATCH] for at in range(0, len(images), BATCH)]
         with self._computing:
-            return self._rows([self._towers.images(part) for part in parts])
+            return self._rows([self.towers.images(part) for part in parts])
 
     def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """As in `Encoder`. Raises InvalidData for a text that is not valid Unicode."""
         with self._computing:
             if self.long_text == "truncate":
                 return self._encode(texts)
-            pieces = [self._words.pieces(text) for text in texts]
+            pieces = [self.words.pieces(text) for text in texts]
             rows = self._encode([piece for own in pieces for piece in own])
         ends = np.cumsum([len(own) for own in pieces], dtype=np.int64)
         means = [rows[end - len(own) : end].mean(axis=0) for own, end in zip(pieces, ends, strict=True)]
@@ -83,7 +83,7 @@ class OpenClip(Encoder):
     def too_long(self, texts: Sequence[str]) -> list[bool]:
         """As in `Encoder`; never true when long texts are averaged, since nothing of them is lost."""
         with self._computing:
-            return [self.long_text == "truncate" and not self._words.fits(text) for text in texts]
+            return [self.long_text == "truncate" and not self.words.fits(text) for text in texts]
 
     @cached_property
     def fingerprint(self) -> Mapping[str, Any]:
@@ -93,16 +93,16 @@ class OpenClip(Encoder):
         """
         from mmretrieval.encoders import _clip_digest
 
-        options = self._source.options
-        preprocessing = self._towers.preprocessing.items()
+        options = self.source.options
+        preprocessing = self.towers.preprocessing.items()
         with self._computing:
             return {
                 "encoder": self.name,
                 "architecture": _clip_digest.of_architecture(
-                    self._source.config, quick_gelu=bool(options.get("force_quick_gelu"))
+                    self.source.config, quick_gelu=bool(options.get("force_quick_gelu"))
                 ),
-                "weights": _clip_digest.of_weights(self._towers.model),
-                "tokenizer": self._words.digest(),
+                "weights": _clip_digest.of_weights(self.towers.model),
+                "tokenizer": self.words.digest(),
                 "preprocessing": {k: list(v) if isinstance(v, tuple) else v for k, v in preprocessing},
                 "long_text": self.long_text,
                 "dim": self.dim,
@@ -111,7 +111,7 @@ class OpenClip(Encoder):
 
     def _encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         parts = [texts[at : at + BATCH] for at in range(0, len(texts), BATCH)]
-        return self._rows([self._towers.texts(self._words.tokens(part)) for part in parts])
+        return self._rows([self.towers.texts(self.words.tokens(part)) for part in parts])
 
     def _rows(self, features: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
         rows = np.concatenate(features) if features else np.empty((0, self.dim), np.float32)

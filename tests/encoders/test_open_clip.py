@@ -46,19 +46,19 @@ def test_words_get_the_vectors_of_open_clip_which_does_not_trim_padding(encoder,
 
 
 def test_padding_is_trimmed_exactly_where_nothing_looks_at_it(encoder, family):
-    assert encoder._towers.trims == (family in ("vit", "resnet", "custom-causal"))
+    assert encoder.towers.trims == (family in ("vit", "resnet", "custom-causal"))
 
 
 @pytest.mark.parametrize("family", ["vit", "custom-causal"], indirect=True)
 def test_trimming_leaves_fewer_positions_to_compute(encoder):
     seen = []
-    hook = encoder._towers._words.register_forward_pre_hook(lambda _, arguments: seen.append(arguments[0].shape[1]))
+    hook = encoder.towers.text_side.register_forward_pre_hook(lambda _, arguments: seen.append(arguments[0].shape[1]))
     try:
         encoder.encode_texts(["a dog"])
         encoder.encode_texts(["a dog", "a dog on a wooden table"])
     finally:
         hook.remove()
-    assert seen[0] < seen[1] < encoder._words.context
+    assert seen[0] < seen[1] < encoder.words.context
 
 
 def test_a_row_does_not_depend_on_its_batch(encoder, pictures):
