@@ -17,17 +17,22 @@ from typing import TYPE_CHECKING, Any
 from mmretrieval import registry
 from mmretrieval.catalog import Catalog
 from mmretrieval.collection import Collection
-from mmretrieval.errors import UsageError
+from mmretrieval.errors import StorageError, UsageError
 from mmretrieval.lock import sole_writer
+from mmretrieval.vectors import legal_queries
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from mmretrieval.protocols import Index
+    from mmretrieval.segments import Rows
 
 AUTO = "auto"
 META = "first_stage"  # the catalogue's name for the plan
+EXACT_UP_TO = 200_000  # vectors
+STALE = 0.2  # share of slots that are dead, or newer than the index, from which on it is built again
+QUERIES = 200  # of each kind, to tune on
 
 Progress = Callable[[str, int, int], None]  # what is being done, how much of it, out of how much
 
@@ -37,21 +42,25 @@ class Prepared:
     """What was chosen for a collection, and how well it does.
 
     `recall` is the measured recall@10 on queries like texts and like pictures, None where there was none to measure
-    on. `curve` holds, per effort that was tried, the effort, both recalls and the milliseconds of one query.
+    on. `curve` holds, per effort that was tried, the effort, the recalls and the milliseconds of one query.
     """
 
     kind: str
     bytes: int = 0  # of the index file; 0 for exact search, which needs none
+    slots: int = 0  # how many stored rows it was built over
     recall: Mapping[str, float | None] = field(default_factory=lambda: {"text": 1.0, "image": 1.0})
     target: float = 1.0
-    tuned_on: Mapping[str, str] = field(default_factory=dict)
+    tuned_on: Mapping[str, int] = field(default_factory=dict)  # how many queries of each kind
     effort: Mapping[str, int] = field(default_factory=dict)
-    curve: tuple[Mapping[str, float | None], ...] = ()
+    curve: tuple[Mapping[str, Any], ...] = ()
     warnings: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON; this is what the catalogue keeps and `mmretrieval info` shows."""
         return asdict(self)
+
+
+EXACT = Prepared(kind="exact")
 
 
 def prepare(
@@ -67,23 +76,41 @@ def prepare(
 
     `kind` is a name from `mmretrieval list indexes`, or "auto"; `recall` the recall@10 to reach; `memory` the most
     bytes that the index may hold, None for no limit; `text_queries` (q, dim) unit rows of texts such as users write.
-    Takes the writer's lock. Raises UsageError for arguments that cannot work, IndexLocked, StorageError.
+    An index that stands, asked for in the same way and not outgrown, is kept. Takes the writer's lock.
+    Raises UsageError for arguments that cannot work, InvalidData for queries of another dimension, IndexLocked,
+    StorageError.
     """
     if not 0 < recall <= 1:
         raise UsageError(f"the recall to reach is {recall}: it must lie above 0 and be at most 1")
-    if kind != AUTO:
-        registry.load("indexes", kind)
-    del memory, text_queries, progress
-    with sole_writer(index):
-        prepared = Prepared(kind="exact")
+    with sole_writer(index), Collection.open(index) as collection:
+        rows = collection.rows("image")
+        chosen = choose(rows.n, rows.dim, memory) if kind == AUTO else kind
+        found = registry.load("indexes", chosen)
+        if not hasattr(found, "build") or rows.n < found.least_rows:
+            prepared = Prepared(kind=chosen) if not hasattr(found, "build") else EXACT
+        elif _stands(collection, chosen, recall, text_queries):
+            return Prepared(**collection.plan)
+        else:
+            prepared = _built(found(rows, collection.index / "cache" / "image"), rows, recall, text_queries, progress)
         with closing(Catalog.open_writer(index)) as catalog, catalog.transaction():
             catalog.set_meta({META: prepared.to_dict()})
     return prepared
 
 
+def choose(n: int, dim: int, memory: int | None) -> str:
+    """The kind of index for `n` vectors of `dim` numbers whose index may hold `memory` bytes.
+
+    Exact search needs no memory of its own. Above its range product quantisation in lists is the quickest that meets
+    the recall on texts, and among the smallest; assets/reports/large-collections.md holds it beside the others.
+    """
+    if n <= EXACT_UP_TO or (memory is not None and registry.load("indexes", "pq").bytes_per_row(dim) * n > memory):
+        return "exact"
+    return "pq"
+
+
 def describe(collection: Collection) -> dict[str, Any]:
     """What `prepare` found for this collection: kind, bytes, recall, target, tuned_on, effort, curve, warnings."""
-    return collection.plan or Prepared(kind="exact").to_dict()
+    return collection.plan or EXACT.to_dict()
 
 
 def open_index(collection: Collection, kind: str = AUTO) -> Index:
@@ -91,3 +118,62 @@ def open_index(collection: Collection, kind: str = AUTO) -> Index:
     chosen = registry.load("indexes", describe(collection)["kind"] if kind == AUTO else kind)
     index: Index = chosen(collection.rows("image"), cache=collection.index / "cache" / "image")
     return index
+
+
+def _stands(collection: Collection, kind: str, recall: float, text_queries: NDArray[np.float32] | None) -> bool:
+    """Whether the plan on record answers the same request and its index has not been outgrown or lost."""
+    plan, rows = collection.plan, collection.rows("image")
+    if (
+        plan.get("kind") != kind
+        or plan["target"] != recall
+        or (plan["recall"]["text"] is None and text_queries is not None)
+    ):
+        return False
+    fresh = rows.stored - plan["slots"] + (rows.stored - rows.n)
+    index: Any = open_index(collection, kind)
+    return bool(fresh <= STALE * rows.stored and index.is_built())
+
+
+def _built(
+    index: Any, rows: Rows, recall: float, text_queries: NDArray[np.float32] | None, progress: Progress | None
+) -> Prepared:
+    from mmretrieval.indexes._tuning import chosen, curve, like_pictures, measured
+
+    samples = {"image": like_pictures(rows, QUERIES)}
+    if text_queries is not None and len(text_queries):
+        samples["text"] = measured(rows, legal_queries(text_queries, rows.dim)[:QUERIES])
+    built = index.build(progress)
+    points = curve(index, built, samples, recall)
+    point = chosen(points, recall)
+    try:
+        size = index.adopt(built, point.effort)
+    except (OSError, RuntimeError) as error:  # FAISS reports a full disk as RuntimeError
+        raise StorageError(f"{index.cache}: the index cannot be kept ({error}); make room and index again") from error
+    return Prepared(
+        kind=index.name,
+        bytes=size,
+        slots=int(built.ntotal),
+        recall={kind: round(point.recall[kind], 4) if kind in point.recall else None for kind in ("text", "image")},
+        target=recall,
+        tuned_on={kind: len(sample.queries) for kind, sample in samples.items()},
+        effort=point.effort._asdict(),
+        curve=tuple(each.to_dict() for each in points),
+        warnings=tuple(_doubts(point.recall, recall)),
+    )
+
+
+def _doubts(measured: Mapping[str, float], target: float) -> list[str]:
+    """What a user should know about the recall."""
+    names = {"text": "texts", "image": "pictures"}
+    doubts = [
+        f"of the ten pictures nearest to a query, searches by {names[kind]} find {recall:.3f} on average where "
+        f"{target} was asked for: choose another --index-kind, or exact"
+        for kind, recall in measured.items()
+        if recall < target
+    ]
+    if "text" not in measured:
+        doubts.append(
+            "the index was tuned on pictures alone, and searches by words may find less than was asked for: index with "
+            "captions, or give --text-vectors"
+        )
+    return doubts

@@ -270,7 +270,7 @@ def test_a_drawn_world_is_indexed_and_measured_from_its_own_files(tmp_path, tiny
 
 def test_both_indexes_give_the_same_answers(place):
     reports = [
-        told("search", "a red square", "--index", place / "idx", "--index-kind", kind) for kind in ("exact", "faiss")
+        told("search", "a red square", "--index", place / "idx", "--index-kind", kind) for kind in ("exact", "pq")
     ]
     assert reports[0]["hits"] == reports[1]["hits"]
 

@@ -133,7 +133,7 @@ def test_the_version_is_shown(capsys):
 def test_list_names_every_method_with_what_it_does(capsys):
     assert run(["list", "indexes"]) == 0
     lines = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
-    assert {"exact", "faiss"} <= {name for _, name, *_ in lines}
+    assert {"exact", "pq"} <= {name for _, name, *_ in lines}
     assert all(kind == "indexes" and about for kind, _, about, _ in lines)
 
 

@@ -12,7 +12,7 @@ from mmretrieval.protocols import Index
 def test_every_kind_can_be_listed_without_loading_a_method():
     before = set(sys.modules)
     listed = {kind: registry.names(kind) for kind in registry.KINDS}
-    assert {"exact", "faiss"} <= set(listed["indexes"])
+    assert {"exact", "pq"} <= set(listed["indexes"])
     assert all(names == sorted(names) for names in listed.values())
     assert not any(name.startswith("_") for names in listed.values() for name in names)
     assert {name for name in set(sys.modules) - before if name.startswith("mmretrieval.")} == set()
@@ -31,7 +31,7 @@ def test_every_listed_name_can_be_loaded(kind):
 
 
 def test_an_unknown_name_is_told_with_the_known_ones():
-    with pytest.raises(UsageError, match=r"there is no 'magic' among the indexes: choose one of: .*exact, faiss"):
+    with pytest.raises(UsageError, match=r"there is no 'magic' among the indexes: choose one of: .*exact, hnsw"):
         registry.load("indexes", "magic")
 
 
