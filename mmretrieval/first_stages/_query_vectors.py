@@ -21,7 +21,7 @@ import numpy as np
 
 from mmretrieval.errors import UsageError
 from mmretrieval.first_stages._parts import Collection, Item, items_of
-from mmretrieval.first_stages._usable import usable_examples
+from mmretrieval.first_stages._usable import FLOOR, usable_examples
 from mmretrieval.protocols import Encoder
 from mmretrieval.types import Query
 from mmretrieval.vectors import arc_weights, unit_rows
@@ -57,15 +57,17 @@ class Sought:
         return self.query.compose == "product" and len(self.items) > 1
 
 
-def vectors_of(queries: Sequence[Query], encoder: Encoder, collection: Collection) -> list[Sought]:
-    """The queries as vectors, in order; see `items_of` for what is encoded and what is refused.
+def vectors_of(
+    queries: Sequence[Query], encoder: Encoder, collection: Collection, floor: float = FLOOR
+) -> list[Sought]:
+    """The queries as vectors, in order; see `items_of` for what is encoded, `usable_examples` for the `floor`.
 
     Raises UsageError also for parts that cancel each other out, and for an operator that has nothing to join.
     """
     for query in queries:
         _check_meaning(query)
     made = items_of(queries, encoder, collection)
-    return [_sought(query, items, collection) for query, items in zip(queries, made, strict=True)]
+    return [_sought(query, items, collection, floor) for query, items in zip(queries, made, strict=True)]
 
 
 def direction(item: Item, collection: Collection) -> Summand:
@@ -82,11 +84,11 @@ def direction(item: Item, collection: Collection) -> Summand:
     return towards if item.weight > 0 else -towards
 
 
-def _sought(query: Query, items: Sequence[Item], collection: Collection) -> Sought:
+def _sought(query: Query, items: Sequence[Item], collection: Collection, floor: float) -> Sought:
     base, marks = _parted(items)
     summands = _base(query, base, collection)
     start = unit_rows(_total(query, summands)[None])[0]
-    marks, warnings = usable_examples(query, marks, start, collection)
+    marks, warnings = usable_examples(query, marks, start, collection, floor)
     if not marks and len(base) == 1:
         return Sought(query, start, {base[0].key: start.astype(np.float64)}, tuple(base), warnings)
     length = np.linalg.norm(_total(query, summands))

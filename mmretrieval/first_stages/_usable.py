@@ -24,7 +24,7 @@ _SAMPLE = 2048  # rows that stand for the collection
 
 
 def usable_examples(
-    query: Query, marks: Sequence[Item], asked: NDArray[np.float32], collection: Collection, floor: float = FLOOR
+    query: Query, marks: Sequence[Item], asked: NDArray[np.float32], collection: Collection, floor: float
 ) -> tuple[list[Item], tuple[str, ...]]:
     """The marks without the examples below the floor, and a warning that names those.
 
@@ -45,7 +45,8 @@ def usable_examples(
         f"were left out, such as '{strangers[0]}'; search with the examples alone to use them"
     )
     kept = tuple(record_id for record_id in likes.ids if record_id not in strangers)
-    used = [replace(likes, rows=likes.rows[fits], ids=kept)] if fits.any() else []
+    weight = likes.weight * float(fits.mean())  # what is left out pulls nowhere, and the rest no harder for it
+    used = [replace(likes, rows=likes.rows[fits], ids=kept, weight=weight)] if fits.any() else []
     return [each for item in marks for each in (used if item is likes else [item])], (warning,)
 
 

@@ -25,6 +25,7 @@ from mmretrieval.first_stages._allowed import Allowed, alike, allowed
 from mmretrieval.first_stages._parts import Collection, texts_of
 from mmretrieval.first_stages._product import Conditions, Multiplied, Product, ranked
 from mmretrieval.first_stages._query_vectors import Sought, vectors_of
+from mmretrieval.first_stages._usable import FLOOR
 from mmretrieval.protocols import Encoder, Index
 from mmretrieval.stages import FirstStage
 from mmretrieval.types import Hit, Query, Ranking
@@ -53,12 +54,22 @@ class Dense(FirstStage):
     reads = frozenset({"image"})
 
     def __init__(
-        self, encoder: Encoder, collection: Collection, index: Index, *, product: Product | None = None
+        self,
+        encoder: Encoder,
+        collection: Collection,
+        index: Index,
+        *,
+        product: Product | None = None,
+        floor: float = FLOOR,
     ) -> None:
-        """`index` must stand over `collection.rows("image")`; `product` says how products are scored."""
+        """`index` must stand over `collection.rows("image")`; `product` says how products are scored.
+
+        `floor` is the least standing of an example that is believed, in standard deviations, see `_usable`.
+        """
         self.encoder = encoder
         self.collection = collection
         self.index = index
+        self.floor = floor
         self.multiplied = Multiplied(product or Product(), encoder, collection, index)
 
     def search(self, queries: Sequence[Query], top_k: int) -> list[Ranking]:
@@ -67,7 +78,7 @@ class Dense(FirstStage):
         Raises NotFound for a picture that is not there, UnreadableImage for one that cannot be decoded, UsageError for
         a query whose parts all weigh nothing or cancel each other out, or whose operator has nothing to join.
         """
-        sought = vectors_of(queries, self.encoder, self.collection)
+        sought = vectors_of(queries, self.encoder, self.collection, self.floor)
         results: dict[int, _Result] = {}
         for numbers in alike(queries):
             found = self._found([sought[number] for number in numbers], top_k)
