@@ -48,11 +48,6 @@ class Bm25(FirstStage):
         """They grow with the number of words."""
         return False
 
-    @property
-    def scores_compare_queries(self) -> bool:
-        """They grow with the number of words."""
-        return False
-
     def search(self, queries: Sequence[Query], top_k: int) -> list[Ranking]:
         """As in `FirstStage`; raises InvalidData for an index that was made before there was full text."""
         return [self._searched(query, top_k) for query in queries]
