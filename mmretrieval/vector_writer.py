@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _ROWS_PER_COMMIT = 32_768
 _NUMBERS_PER_COMMIT = 2**24  # bounds the memory of a block where rows are long
-_ROWS_AT_ONCE = 1_024  # made float16 together: what that needs stays in the processor's cache
+_ROWS_AT_ONCE = 2_048  # made float16 together: what that needs stays in the processor's cache
 _IDS_PER_QUERY = 500  # below SQLite's limit of bound values
 _STORED = (
     "SELECT id, path, caption, meta, segment, row FROM records JOIN vectors ON record = number WHERE channel = 'image'"

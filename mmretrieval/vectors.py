@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.floating[Any]]
 
-_NUDGES = 16  # numbers moved per row at most; three do for 256 dimensions, ten for 1,024
+_LENGTH_WITHIN = 1e-6  # of the square of a stored row's length
+_NUDGES = 16  # numbers moved one by one per row at most
 _CHUNK = 4096  # rows scored at once in float64; bounds the memory that a crowd of equal rows can take
 
 
@@ -48,18 +49,60 @@ def half_rows(matrix: ArrayLike) -> NDArray[np.float16]:
     Raises InvalidData as `unit_rows` does.
     """
     half: NDArray[np.float16] = unit_rows(matrix).astype(np.float16)
+    _nudge_each_once(half)
+    wrong = np.flatnonzero(np.abs(_missing(half)) >= _LENGTH_WITHIN)
+    if wrong.size:  # rows of few numbers, mostly
+        half[wrong] = _nudged(half[wrong])
+    return half
+
+
+def _missing(half: NDArray[np.float16]) -> NDArray[np.float64]:
+    """What the squares of each row lack to 1, exactly."""
+    exact = half.astype(np.float64)
+    missing: NDArray[np.float64] = 1 - np.einsum("ij,ij->i", exact, exact)
+    return missing
+
+
+def _nudge_each_once(half: NDArray[np.float16]) -> None:
+    """Moves numbers by one step, in place: the largest gains first, each only if what is missing is not overshot.
+
+    All gains of a row are sorted once, as whole numbers whose lowest bits are the column, so that equal gains have one
+    order on every machine.
+    """
+    missing = _missing(half)
+    bits = half.view(np.uint16)
+    moved = bits + np.where(missing > 0, 1, -1).astype(np.uint16)[:, None]
+    np.copyto(moved, bits, where=(bits & 0x7FFF) == 0)  # a zero has no step inwards
+    before, after = half.astype(np.float32), moved.view(np.float16).astype(np.float32)
+    gains = np.abs((after - before) * (after + before))
+    column = np.uint32((1 << (half.shape[1] - 1).bit_length()) - 1)
+    keys = (gains.view(np.uint32) & ~column) | np.arange(half.shape[1], dtype=np.uint32)
+    keys.sort(axis=1)
+    left = np.abs(missing).astype(np.float32)
+    for key in np.ascontiguousarray(keys.T[::-1]):
+        is_open = left >= _LENGTH_WITHIN
+        if not is_open.any():
+            return
+        gain = (key & ~column).view(np.float32)
+        takes = np.flatnonzero(is_open & (gain <= left + np.float32(0.9 * _LENGTH_WITHIN)))
+        left[takes] -= gain[takes]
+        at = (key[takes] & column).astype(np.int64)
+        bits[takes, at] = moved[takes, at]
+
+
+def _nudged(half: NDArray[np.float16]) -> NDArray[np.float16]:
+    """The rows with single numbers moved, as often as it helps, always the one that leaves least missing."""
     every = np.arange(len(half))
-    for _ in range(_NUDGES if half.size else 0):
-        exact = half.astype(np.float64)
-        missing = 1 - (exact * exact).sum(axis=1)
-        if np.abs(missing).max() < 1e-6:
-            break
+    for _ in range(_NUDGES):
+        exact, missing = half.astype(np.float64), _missing(half)
         outwards = np.copysign(np.float16(np.inf), half)
         moved = np.nextafter(half, np.where(missing[:, None] > 0, outwards, np.float16(0)))
         left = np.abs(missing[:, None] - (moved.astype(np.float64) ** 2 - exact**2))
         chosen = left.argmin(axis=1)
         # A row that is right stays, whatever the others need: no row may depend on what else is in its batch.
-        better = np.flatnonzero((np.abs(missing) >= 1e-6) & (left[every, chosen] < np.abs(missing)))
+        better = np.flatnonzero((np.abs(missing) >= _LENGTH_WITHIN) & (left[every, chosen] < np.abs(missing)))
+        if not better.size:
+            break
         half[better, chosen[better]] = moved[better, chosen[better]]
     return half
 

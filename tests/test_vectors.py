@@ -63,6 +63,15 @@ def test_half_rows_have_length_one_and_stay_where_they_were(dim):
     assert ((half.astype(np.float64) * rows).sum(axis=1) > 1 - 1e-6).all()
 
 
+@given(st.integers(1, 70), st.integers(1, 9), st.integers(0, 1000))
+def test_a_half_row_does_not_depend_on_its_neighbours(dim, n, seed):
+    rng = np.random.default_rng(seed)
+    rows = rng.normal(size=(n, dim)) * (rng.random((n, dim)) < 0.7) + (np.arange(dim) == 0)
+    together = vectors.half_rows(rows)
+    for row, half in zip(rows, together, strict=True):
+        np.testing.assert_array_equal(vectors.half_rows(row[None])[0], half)
+
+
 def test_a_stored_row_is_nearest_to_itself_among_near_copies():
     rng = np.random.default_rng(0)
     one = vectors.unit_rows(rng.normal(size=(1, 256)))
