@@ -164,3 +164,25 @@ def searcher_ids(index):
 def test_a_refiner_that_is_not_understood_exits_2(capsys, index, spec, told):
     report = json.loads(printed(capsys, "search", "a", "--index", index, "--refine", spec, "--json", code=2))
     assert told in report["errors"][0]
+
+
+def test_eval_joins_composed_queries_as_it_is_told_and_leaves_the_others(capsys, index, tmp_path):
+    rows = [{"qid": "a", "reference": "p03", "text": "green"}, {"qid": "b", "text": "green"}]
+    (tmp_path / "q.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "r.tsv").write_text("a 0 p05 1\nb 0 p06 1\n")
+    options = ["--queries", tmp_path / "q.jsonl", "--qrels", tmp_path / "r.tsv", "--index", index]
+    changed = ["--compose", "product", "--weight", "text=2,image=1", "--run", tmp_path / "run"]
+    printed(capsys, "eval", *options, *changed)
+    exclude = frozenset({"p03"})
+    with mm.Searcher.open(index) as searcher:
+        expected = searcher.search(
+            Query("a", "green", image_id="p03", exclude=exclude, weights={"text": 2, "image": 1}, compose="product"),
+            top_k=12,
+        ).ids
+        words = searcher.search("green", top_k=12).ids
+    found = [line.split() for line in (tmp_path / "run").read_text().splitlines()]
+    assert [line[2] for line in found if line[0] == "a"] == expected[:10]
+    assert [line[2] for line in found if line[0] == "b"] == words[:10]
+    (tmp_path / "q.jsonl").write_text(json.dumps(rows[1]) + "\n")
+    report = json.loads(printed(capsys, "eval", *options, "--compose", "slerp", "--json", code=2))
+    assert "there is none" in report["errors"][0]

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mmretrieval.cli.options import parse_image, parse_weights
 from mmretrieval.errors import UsageError
 from mmretrieval.types import MINUS_WEIGHT, Compose, Part, Query
+
+if TYPE_CHECKING:
+    from mmretrieval.evaluation.queries import QueryRow
 
 _WITH_WEIGHT = re.compile(r"(?P<picture>.+)@(?P<weight>[+-]?\d+(\.\d*)?|[+-]?\.\d+)")
 
@@ -32,8 +37,7 @@ def query_of(
     joined = bool(text.strip()) + len(pictures) + len(minus) + bool(like) + bool(unlike)
     if weight is not None and joined < 2:
         raise UsageError("--weight shares a search between words and a picture: give both, or leave it out")
-    if compose not in ("sum", "slerp", "product"):
-        raise UsageError(f"--compose '{compose}' is unknown: choose sum, slerp or product")
+    operator = _operator(compose)
     if compose != "sum" and joined < 2:
         raise UsageError(f"--compose {compose} joins several things: give words and --image, or leave it out")
     weights = parse_weights(weight) if weight is not None else {}
@@ -57,13 +61,28 @@ def query_of(
         ),
         like=tuple(like),
         unlike=tuple(unlike),
-        compose=_operator(compose),
+        compose=operator,
         filter=filter,
     )
 
 
+def joined_by(rows: Sequence[QueryRow], weight: str | None, compose: str) -> list[QueryRow]:
+    """The queries, the composed ones with these weights and this operator; UsageError when there are none of them."""
+    weights, operator = {} if weight is None else parse_weights(weight), _operator(compose)
+    if not weights and operator == "sum":
+        return list(rows)
+    if not any(row.query.is_composed for row in rows):
+        raise UsageError("--weight and --compose hold for composed queries, and there is none: leave them out")
+    return [
+        replace(row, query=replace(row.query, weights=weights, compose=operator)) if row.query.is_composed else row
+        for row in rows
+    ]
+
+
 def _operator(name: str) -> Compose:
     operators: dict[str, Compose] = {"sum": "sum", "slerp": "slerp", "product": "product"}
+    if name not in operators:
+        raise UsageError(f"--compose '{name}' is unknown: choose sum, slerp or product")
     return operators[name]
 
 

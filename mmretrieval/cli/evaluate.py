@@ -8,7 +8,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mmretrieval.cli import fitting
-from mmretrieval.cli.options import Device, EncoderOverride, Filter, Hybrid, IndexFolder, IndexKind, Json, Refine
+from mmretrieval.cli.asked import joined_by
+from mmretrieval.cli.options import (
+    Compose,
+    Device,
+    EncoderOverride,
+    Filter,
+    Hybrid,
+    IndexFolder,
+    IndexKind,
+    Json,
+    Refine,
+    Weight,
+)
 from mmretrieval.cli.report import Report, row
 from mmretrieval.errors import UsageError
 
@@ -28,6 +40,8 @@ def evaluate(
     run: Annotated[
         Path | None, typer.Option("--run", metavar="OUT.trec", help="Write the rankings as a TREC run.")
     ] = None,
+    weight: Weight = None,
+    compose: Compose = "sum",
     filter: Filter = "",  # noqa: A002 (the word that users know)
     hybrid: Hybrid = None,
     fit_blend: Annotated[
@@ -42,18 +56,19 @@ def evaluate(
 ) -> Report:
     """Measure an index on queries with known answers.
 
-    Prints measure, value and query type. A composed query's reference is never an answer. With --filter it is as if
-    the index held nothing but the records that it keeps.
+    Prints measure, value and query type. A composed query's reference is never an answer; --weight and --compose hold
+    for composed queries. With --filter it is as if the index held nothing but the records that it keeps.
     """
     from mmretrieval.cli.progress import Bar
     from mmretrieval.evaluation.experiment import evaluate as measure
     from mmretrieval.evaluation.filtered import filtered
     from mmretrieval.evaluation.measures import parse_measures
     from mmretrieval.evaluation.queries import read_queries
-    from mmretrieval.evaluation.runs import read_qrels, without_blanks, write_run
+    from mmretrieval.evaluation.runs import read_qrels
     from mmretrieval.searcher import Searcher
 
-    wanted, rows, judgements = parse_measures(measures), read_queries(queries), read_qrels(qrels)
+    wanted, judgements = parse_measures(measures), read_qrels(qrels)
+    rows = joined_by(read_queries(queries), weight, compose)
     if fit_blend and hybrid != "blend":
         raise UsageError("--fit-blend fits the weights of a blend: give it with --hybrid blend")
     more: dict[str, Any] = {"encoder": encoder, "index_kind": index_kind, "device": device}
@@ -61,15 +76,19 @@ def evaluate(
     with Searcher.open(index, hybrid=hybrid, refine=refine or (), **more) as searcher, Bar("queries") as bar:
         rows, judgements, told = filtered(searcher.collection, filter, rows, judgements)
         result = measure(searcher, rows, judgements, wanted, progress=bar)
-    warnings = [*told, *result.warnings]
-    if run is not None:
-        rankings, changed = without_blanks(result.run)
-        write_run(run, rankings)
-        if changed:
-            warnings.append(f"{run}: blanks in query ids are written as _, as in '{changed[0]}': {len(changed)} ids")
+    warnings = [*told, *result.warnings, *(_written(run, result) if run is not None else ())]
     fields = result.to_dict() if fitted is None else {**result.to_dict(), "fit": fitted.to_dict()}
     lines = [*([] if fitted is None else fitting.fit_lines(fitted)), *_lines(result)]
     return Report(fields=fields, lines=lines, warnings=warnings)
+
+
+def _written(run: Path, result: Evaluation) -> list[str]:
+    """Write the run; what had to be changed in it."""
+    from mmretrieval.evaluation.runs import without_blanks, write_run
+
+    rankings, changed = without_blanks(result.run)
+    write_run(run, rankings)
+    return [f"{run}: blanks in query ids are written as _, as in '{changed[0]}': {len(changed)} ids"] if changed else []
 
 
 def _lines(result: Evaluation) -> list[str]:

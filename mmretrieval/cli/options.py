@@ -20,6 +20,13 @@ Hybrid = Annotated[
         "--hybrid", metavar="rrf|blend", help="Search captions and metadata, too; join by ranks or by scores."
     ),
 ]
+Weight = Annotated[
+    str | None,
+    typer.Option("--weight", metavar="text=W,image=W", help="How much words and pictures count; like=W, unlike=W."),
+]
+Compose = Annotated[
+    str, typer.Option("--compose", metavar="sum|slerp|product", help="How words and pictures are joined.")
+]
 Refine = Annotated[
     list[str] | None,
     typer.Option(

@@ -8,7 +8,18 @@ from typing import Annotated, Any
 import typer
 
 from mmretrieval.cli.asked import query_of
-from mmretrieval.cli.options import Device, EncoderOverride, Filter, Hybrid, IndexFolder, IndexKind, Json, Refine
+from mmretrieval.cli.options import (
+    Compose,
+    Device,
+    EncoderOverride,
+    Filter,
+    Hybrid,
+    IndexFolder,
+    IndexKind,
+    Json,
+    Refine,
+    Weight,
+)
 from mmretrieval.cli.report import Report, row
 from mmretrieval.errors import UsageError
 from mmretrieval.types import Hit, Ranking
@@ -21,10 +32,7 @@ def search(
         list[str] | None,
         typer.Option("--image", metavar="FILE|id:ID[@W]", help="A file or a picture of the index; may be repeated."),
     ] = None,
-    weight: Annotated[
-        str | None,
-        typer.Option("--weight", metavar="text=W,image=W", help="How much words and pictures count; like=W, unlike=W."),
-    ] = None,
+    weight: Weight = None,
     minus: Annotated[
         list[str] | None, typer.Option("--minus", metavar="TEXT", help="Lead away from these words; may be repeated.")
     ] = None,
@@ -34,9 +42,7 @@ def search(
     unlike: Annotated[
         list[str] | None, typer.Option("--unlike", metavar="ID", help="A bad example in the index; may be repeated.")
     ] = None,
-    compose: Annotated[
-        str, typer.Option("--compose", metavar="sum|slerp|product", help="How parts are joined.")
-    ] = "sum",
+    compose: Compose = "sum",
     filter: Filter = "",  # noqa: A002 (the word that users know)
     explain: Annotated[
         bool, typer.Option("--explain", help="Print also what each channel and each part of the query adds, and why.")

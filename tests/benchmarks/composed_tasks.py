@@ -11,6 +11,7 @@ from random import Random
 from mmretrieval.types import Part, Query
 
 KINDS = ("ingredient=", "animal=")
+UNSAID = ("plate", "plate.colour", "table", "habitat", "weather", "plant")
 
 
 @dataclass(frozen=True)
@@ -106,11 +107,10 @@ def feedback_task(
     like: float,
     unlike: float,
     by_chance: Mapping[str, tuple[str, ...]] | None = None,
-    guarded: bool = True,
 ) -> Task:
     """The queries with what was marked; everything that was marked, or drawn by chance, stays out of every ranking.
 
-    `by_chance` takes pictures drawn at random for the examples; without the guard they are given as plain parts.
+    `by_chance` takes pictures drawn at random for the examples.
     """
     changed, left = [], {}
     for query in queries:
@@ -121,11 +121,7 @@ def feedback_task(
         seen = frozenset((*right, *wrong, *drawn))
         examples = right if by_chance is None else drawn
         own = replace(query, exclude=query.exclude | seen, weights={"like": like, "unlike": unlike})
-        if guarded:
-            changed.append(replace(own, like=examples, unlike=wrong))
-        else:
-            parts = tuple(Part(image_id=each, weight=like / len(examples)) for each in examples)
-            changed.append(replace(own, parts=parts))
+        changed.append(replace(own, like=examples, unlike=wrong))
         left[query.id] = {name: grade for name, grade in qrels[query.id].items() if name not in seen}
     return Task(tuple(changed), left)
 
@@ -139,6 +135,29 @@ def drawn_by_chance(
         name: tuple(Random(f"chance:{name}").sample([each for each in every if each not in right], number))
         for name, right in qrels.items()
     }
+
+
+def unsaid_task(facts: Facts, like: float, unlike: float, *, words: bool = True, most: int = 300) -> Task:
+    """Words name a kind of thing, and examples show what else is wanted: a plate, a table, a habitat, the weather.
+
+    Three pictures with both are marked right, three with the kind alone wrong; all six stay out of the ranking.
+    """
+    found = []
+    for kind in facts.kinds:
+        for other in sorted(facts.showing):
+            own = sorted(facts.showing[kind] & facts.showing[other])
+            if other.partition("=")[0] in UNSAID and len(own) >= 9:
+                found.append((kind, other, own))
+    queries, qrels = [], {}
+    for kind, other, own in Random(3).sample(found, min(most, len(found))):
+        random = Random(f"{kind} {other}")
+        right, wrong = random.sample(own, 3), random.sample(sorted(facts.showing[kind] - set(own)), 3)
+        name = f"{kind} {other}"
+        query = Query(name, word(kind), like=tuple(right), unlike=tuple(wrong), exclude=frozenset((*right, *wrong)))
+        marks = {"like": like, "unlike": unlike}
+        queries.append(replace(query, text=query.text if words else "", weights=marks))
+        qrels[name] = dict.fromkeys((each for each in own if each not in right), 1)
+    return Task(tuple(queries), qrels)
 
 
 def more_task(facts: Facts, each: int = 12) -> Task:
