@@ -42,7 +42,7 @@ def export(encoder: OpenClip, folder: Path, fingerprint: Mapping[str, Any], *, e
     told = towers.preprocessing
     preparation = Preparation.of(told)
     pixels = torch.zeros((2, preparation.height, preparation.width, 3), dtype=torch.uint8)
-    tokens = torch.from_numpy(np.array(encoder.words.tokens(["a dog", "two bowls of soup"])))
+    tokens = encoder.words.tokens(["a dog", "two bowls of soup"])
     tokens = tokens[:, : towers.cut.length(tokens)] if towers.cut is not None else tokens
     _write(encoder, _Pictures(towers.model, told["mean"], told["std"]), pixels, folder / "image.onnx", ("n",))
     length = ("n", "length") if towers.cut is not None else ("n",)

@@ -105,7 +105,7 @@ def _agreement(ours: ExportedModel, original: OpenClip, *, eight_bits: bool) -> 
     drawn = _onnx_samples.drawn(_SAMPLES, "agreement")
     pictures = [picture for picture, _ in drawn] + _onnx_samples.clouds(_SAMPLES, 2)
     texts = [caption for _, caption in drawn] + _onnx_samples.texts()
-    other = (ours.words.tokens(texts) != np.asarray(original.words.tokens(texts))).any(axis=1)
+    other = (ours.words.tokens(texts) != original.words.tokens(texts).numpy()).any(axis=1)
     if other.any():
         raise FingerprintMismatch(
             f"the encoder '{original.spec}' cannot be used through ONNX, since its exported tokenizer splits "

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_LIBRARIES = ("open_clip", "timm", "transformers", "torchvision", "sentence_transformers")
+_LIBRARIES = ("open_clip", "timm", "transformers", "torchvision", "sentence_transformers", "onnxruntime")
 
 
 @contextmanager
