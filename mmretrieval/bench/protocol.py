@@ -52,6 +52,7 @@ class Bench:
         """
         for preset in presets:
             preset.need_all()
+        at = self._depth(benchmark, presets)
         results: list[Result] = []
         done: dict[str, Result] = {}
         for preset in presets:
@@ -60,13 +61,13 @@ class Bench:
             key = digest([gallery.key, _stages(head)])
             if key not in done:
                 name = preset.name if head == preset else f"{preset.name}: first stage"
-                done[key] = self._measured(name, head, benchmark, gallery)
+                done[key] = self._measured(name, head, benchmark, gallery, at)
                 results.append(done[key])
             first = done[key]
             depth = _rerank_depth(preset)
             results.append(self._oracle(benchmark, first, depth))
             if head != preset:
-                result = self._measured(preset.name, preset, benchmark, gallery)
+                result = self._measured(preset.name, preset, benchmark, gallery, at)
                 results.append(replace(result, against=compared(first, result)))
         return _once(results)
 
@@ -79,9 +80,9 @@ class Bench:
 
         return build(benchmark, self.data, cache, encoder, self.device, told)
 
-    def _measured(self, name: str, preset: Preset, benchmark: Benchmark, gallery: Gallery) -> Result:
+    def _measured(self, name: str, preset: Preset, benchmark: Benchmark, gallery: Gallery, depth: int) -> Result:
         queries = [preset.joined(query) for query in benchmark.queries]
-        ranked = self._ranked(name, preset, queries, gallery, self._depth(benchmark, preset))
+        ranked = self._ranked(name, preset, queries, gallery, depth)
         subset_run = None
         if benchmark.subsets:
             inside = [replace(q, within=benchmark.subsets[q.id]) for q in queries if q.id in benchmark.subsets]
@@ -118,11 +119,11 @@ class Bench:
         file = self.out / "cache" / "rankings" / f"{key[:24]}.jsonl"
         return run_all(open_searcher, queries, depth, file, lambda *done: self.progress(name, *done))
 
-    def _depth(self, benchmark: Benchmark, preset: Preset) -> int:
-        """As deep as the deepest cutoff; dialogues and measures without cutoff need whole rankings."""
+    def _depth(self, benchmark: Benchmark, presets: Sequence[Preset]) -> int:
+        """One for all: as the deepest cutoff or reranker; dialogues and measures without cutoff need whole rankings."""
         measures = parse_measures(" ".join(self.measures or benchmark.measures))
         cutoffs = [measure.cutoff or WHOLE_RANKING for measure in measures]
-        return max(*cutoffs, _rerank_depth(preset), WHOLE_RANKING if benchmark.dialogues else 1)
+        return max(*cutoffs, *map(_rerank_depth, presets), WHOLE_RANKING if benchmark.dialogues else 1)
 
     def _oracle(self, benchmark: Benchmark, first: Result, depth: int) -> Result:
         about = f"what a perfect reranker of the first {depth} would make of: {first.name}"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from mmretrieval.asks import MLLM
 from mmretrieval.checked_encoder import CheckedEncoder
@@ -48,19 +50,19 @@ def open_preset(
         collection = Collection.open(index)
         undo.callback(collection.close)
         checked = CheckedEncoder(collection, encoder, device)
-        stages = [_made(stage, collection, checked, index_kind) for stage in preset.stages]
+        given = {"encoder": checked, "collection": collection, "index": open_index(collection, index_kind)}
+        stages = [_made(stage, given, index_kind) for stage in preset.stages]
         searcher = Searcher(collection, Pipeline(stages, mllm, collection))
         undo.pop_all()
     return searcher
 
 
-def _made(stage: StageSpec, collection: Collection, encoder: Encoder, index_kind: str) -> Stage:
-    if (stage.verb, stage.method) == ("search", "hybrid"):  # it stands on other searches, which have one way to be made
+def _made(stage: StageSpec, given: Mapping[str, Any], index_kind: str) -> Stage:
+    if (stage.verb, stage.method) == ("search", "hybrid"):  # it stands on other searches, which are made in one place
         settings = dict(stage.settings)
         method = str(settings.pop("method", "rrf"))
         for name in settings:
             raise UsageError(f"'hybrid' has no setting '{name}' in a preset: its setting is method")
-        return open_first_stage(collection, encoder, index_kind=index_kind, hybrid=method)
-    given = {"encoder": encoder, "collection": collection, "index": open_index(collection, index_kind)}
+        return open_first_stage(given["collection"], given["encoder"], index_kind=index_kind, hybrid=method)
     made: Stage = make(stage.kind, str(stage), **given)
     return made
