@@ -1,6 +1,7 @@
 """The driver, the glue and the checks of composition, against a twin that serves one query after the other."""
 
 import math
+from dataclasses import replace
 
 import pytest
 from example_stages import (
@@ -22,7 +23,7 @@ from mmretrieval.asks import ChoiceScores, Failed, Generate, ScoreChoices, Text
 from mmretrieval.errors import MMRetrievalError, UsageError
 from mmretrieval.pipeline import Pipeline
 from mmretrieval.stages import FirstStage, Refiner, Reranker, Rewriter
-from mmretrieval.types import Hit, Query, Ranking
+from mmretrieval.types import Hit, Query, Ranking, Step
 
 
 def queries(count):
@@ -146,6 +147,25 @@ def test_a_reranked_hit_inherits_the_evidence_it_does_not_state():
         queries(1), 1
     )[0]
     assert ranking.hits[0] == Hit("img2", "x", 4.0, "img2.png", "seen", {"image": -2.0, "x": 4.0})
+
+
+def test_no_stage_brings_a_counter_example_back():
+    query = Query("q", text="soup", unlike=("img0", "img11"))
+    ranking = pipeline(BringLast()).search([query], 12)[0]
+    assert not {"img0", "img11"} & set(ranking.ids)
+    assert [step.status for step in ranking.steps] == ["repaired", "repaired"]
+
+
+def test_a_refiner_is_given_its_depth_and_its_notes_are_kept():
+    class Counts(Refiner):
+        depth = 9
+
+        def refine(self, ranking, collection):
+            return replace(ranking, steps=(Step(self.name, note=f"{len(ranking.hits)} hits"),))
+
+    ranking = pipeline(Counts()).search(queries(1), 2)[0]
+    assert len(ranking.hits) == 2
+    assert ranking.steps[-1].note == "9 hits"
 
 
 def test_a_refiner_may_bring_an_image_the_first_stage_did_not_find():
