@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from mmretrieval.protocols import Index
     from mmretrieval.segments import Rows
 
-AUTO = "auto"
+AUTO, EXACT = "auto", "exact"
+RECALL = 0.98
 META = "first_stage"  # the catalogue's name for the plan
 EXACT_UP_TO = 200_000  # vectors
 STALE = 0.2  # share of slots that are dead, or newer than the index, from which on it is built again
@@ -46,10 +47,11 @@ class Prepared:
     """
 
     kind: str
+    asked: str = AUTO  # the kind that was asked for; it stays when the index is built again
     bytes: int = 0  # of the index file; 0 for exact search, which needs none
     slots: int = 0  # how many stored rows it was built over
     recall: Mapping[str, float | None] = field(default_factory=lambda: {"text": 1.0, "image": 1.0})
-    target: float = 1.0
+    target: float = RECALL
     tuned_on: Mapping[str, int] = field(default_factory=dict)  # how many queries of each kind
     effort: Mapping[str, int] = field(default_factory=dict)
     curve: tuple[Mapping[str, Any], ...] = ()
@@ -60,38 +62,41 @@ class Prepared:
         return asdict(self)
 
 
-EXACT = Prepared(kind="exact")
-
-
 def prepare(
     index: Path,
     *,
     kind: str = AUTO,
-    recall: float = 0.98,
+    recall: float | None = None,
     memory: int | None = None,
     text_queries: NDArray[np.float32] | None = None,
     progress: Progress | None = None,
 ) -> Prepared:
     """Choose, build and tune the index over the pictures' vectors, and write the plan into the catalogue.
 
-    `kind` is a name from `mmretrieval list indexes`, or "auto"; `recall` the recall@10 to reach; `memory` the most
-    bytes that the index may hold, None for no limit; `text_queries` (q, dim) unit rows of texts such as users write.
+    `kind` is a name from `mmretrieval list indexes`; "auto" what was asked for before, or else the planner's choice.
+    `recall` is the recall@10 to reach; None what was asked for before, or else 0.98. `memory` is the most bytes that
+    the index may hold, None for no limit; `text_queries` are (q, dim) unit rows of texts such as users write.
     An index that stands, asked for in the same way and not outgrown, is kept. Takes the writer's lock.
-    Raises UsageError for arguments that cannot work, InvalidData for queries of another dimension, IndexLocked,
-    StorageError.
+    Raises NotFound without an index, UsageError for arguments that cannot work, InvalidData for queries of another
+    dimension, IndexLocked, StorageError.
     """
-    if not 0 < recall <= 1:
+    if recall is not None and not 0 < recall <= 1:
         raise UsageError(f"the recall to reach is {recall}: it must lie above 0 and be at most 1")
+    Catalog.open_snapshot(index).close()  # says that there is no index, before a lock makes its folder
     with sole_writer(index), Collection.open(index) as collection:
-        rows = collection.rows("image")
-        chosen = choose(rows.n, rows.dim, memory) if kind == AUTO else kind
+        rows, asked = collection.rows("image"), collection.plan.get("asked", AUTO) if kind == AUTO else kind
+        target = recall or collection.plan.get("target", RECALL)
+        chosen = choose(rows.n, rows.dim, memory) if asked == AUTO else asked
         found = registry.load("indexes", chosen)
-        if not hasattr(found, "build") or rows.n < found.least_rows:
-            prepared = Prepared(kind=chosen) if not hasattr(found, "build") else EXACT
-        elif _stands(collection, chosen, recall, text_queries):
+        if not hasattr(found, "build"):
+            prepared = Prepared(chosen, asked, target=target)
+        elif rows.n < found.least_rows:
+            prepared = Prepared(EXACT, asked, target=target)
+        elif _stands(collection, chosen, target, text_queries):
             return Prepared(**collection.plan)
         else:
-            prepared = _built(found(rows, collection.index / "cache" / "image"), rows, recall, text_queries, progress)
+            new = found(rows, collection.index / "cache" / "image")
+            prepared = replace(_built(new, rows, target, text_queries, progress), asked=asked)
         with closing(Catalog.open_writer(index)) as catalog, catalog.transaction():
             catalog.set_meta({META: prepared.to_dict()})
     return prepared
@@ -104,13 +109,13 @@ def choose(n: int, dim: int, memory: int | None) -> str:
     the recall on texts, and among the smallest; assets/reports/large-collections.md holds it beside the others.
     """
     if n <= EXACT_UP_TO or (memory is not None and registry.load("indexes", "pq").bytes_per_row(dim) * n > memory):
-        return "exact"
+        return EXACT
     return "pq"
 
 
 def describe(collection: Collection) -> dict[str, Any]:
     """What `prepare` found for this collection: kind, bytes, recall, target, tuned_on, effort, curve, warnings."""
-    return collection.plan or EXACT.to_dict()
+    return collection.plan or Prepared(EXACT).to_dict()
 
 
 def open_index(collection: Collection, kind: str = AUTO) -> Index:
@@ -120,18 +125,28 @@ def open_index(collection: Collection, kind: str = AUTO) -> Index:
     return index
 
 
-def _stands(collection: Collection, kind: str, recall: float, text_queries: NDArray[np.float32] | None) -> bool:
-    """Whether the plan on record answers the same request and its index has not been outgrown or lost."""
-    plan, rows = collection.plan, collection.rows("image")
-    if (
-        plan.get("kind") != kind
-        or plan["target"] != recall
-        or (plan["recall"]["text"] is None and text_queries is not None)
-    ):
-        return False
-    fresh = rows.stored - plan["slots"] + (rows.stored - rows.n)
+def is_due(collection: Collection) -> bool:
+    """Whether `prepare` has something to do: no plan yet, or an index that is lost, or was outgrown.
+
+    Outgrown is an index when a fifth of what is stored is newer or dead, or after the vectors were compacted.
+    """
+    if not collection.plan:
+        return collection.count > EXACT_UP_TO
+    kind, rows = collection.plan["kind"], collection.rows("image")
+    if not hasattr(registry.load("indexes", kind), "build"):
+        return collection.plan["asked"] != kind and rows.n > EXACT_UP_TO
     index: Any = open_index(collection, kind)
-    return bool(fresh <= STALE * rows.stored and index.is_built())
+    changed = 2 * rows.stored - collection.plan["slots"] - rows.n  # slots that are newer, and slots that are dead
+    return bool(changed > STALE * rows.stored or not index.is_built())
+
+
+def _stands(collection: Collection, kind: str, recall: float, text_queries: NDArray[np.float32] | None) -> bool:
+    """Whether the plan on record answers the same request and needs no work."""
+    plan = collection.plan
+    if plan.get("kind") != kind or plan["target"] != recall:
+        return False
+    knows_texts = plan["recall"]["text"] is not None or text_queries is None
+    return knows_texts and not is_due(collection)
 
 
 def _built(

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MOST_TEXTS = 1_024  # to tune on; the planner needs some hundreds
-EXACT_UP_TO = 200_000  # records; below, exact search is quick enough and there is nothing to prepare
 _TEXTS_AT_ONCE = 64
 
 
@@ -28,7 +27,7 @@ def prepare(
     index: Path | str,
     *,
     kind: str = planner.AUTO,
-    recall: float = 0.98,
+    recall: float | None = None,
     memory: int | None = None,
     text_vectors: Path | str | NDArray[Any] | None = None,
     encoder: str | Encoder | None = None,
@@ -51,9 +50,9 @@ def prepare(
 
 
 def is_due(index: Path | str) -> bool:
-    """Whether an index has grown beyond what exact search does quickly, and nothing was prepared for it yet."""
+    """Whether an index has grown beyond what exact search does quickly, or beyond what was prepared for it."""
     with Collection.open(index) as collection:
-        return collection.count > EXACT_UP_TO and not collection.plan
+        return planner.is_due(collection)
 
 
 def _given(text_vectors: Path | str | NDArray[Any], index: Path) -> NDArray[np.float32]:
