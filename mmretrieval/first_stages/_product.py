@@ -54,7 +54,7 @@ class Product:
     project: bool = False
     expand: int = 0
     pool: int = 1000
-    score_all: int = 20_000
+    score_all: int = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class Conditions:
 
 
 class Multiplied:
-    """Products over one index; the projection is made at the first query that needs it, and kept."""
+    """Products over one index; the sample and the projection are made at the first query that needs them, and kept."""
 
     def __init__(self, how: Product, encoder: Encoder, collection: Collection, index: Index) -> None:
         self.how = how
@@ -90,6 +90,10 @@ class Multiplied:
     def _projection(self) -> NDArray[np.float64]:
         return projection(self.encoder, self.collection.text_mean)
 
+    @cached_property
+    def _sample(self) -> NDArray[np.float32]:
+        return sample_rows(self.collection)
+
     def conditions(self, sought: Sought) -> Conditions:
         """What a picture must meet; a sample of the collection gives the least similarities."""
         directions = np.stack([direction(item, self.collection) for item in sought.items])
@@ -97,8 +101,7 @@ class Multiplied:
         if is_picture.any():
             directions[is_picture] = self._seen(directions[is_picture])
         units = unit_rows(directions)
-        sample = sample_rows(self.collection)
-        least = [row_scores(sample, one).min() if len(sample) else 0.0 for one in units]
+        least = [row_scores(self._sample, one).min() if len(self._sample) else 0.0 for one in units]
         weights = np.array([abs(item.weight) for item in sought.items])
         return Conditions(units, weights / weights.sum(), np.array(least, dtype=np.float64), self.how.penalty)
 
