@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mmretrieval.errors import UsageError
 from mmretrieval.first_stages._phrases import projection
 from mmretrieval.first_stages._query_vectors import Sought, direction
 from mmretrieval.first_stages._usable import sample_rows
@@ -55,6 +56,13 @@ class Product:
     expand: int = 0
     pool: int = 1000
     score_all: int = 5_000
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.penalty < 0.25 or self.expand < 0 or self.pool < 1 or self.score_all < 0:
+            raise UsageError(
+                "a product takes a penalty of 0 or more and below 0.25, 0 or more pictures to expand by, a pool of 1 or "
+                f"more, and 0 or more pictures to score whole: it was given {self}"
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -178,6 +178,14 @@ def test_the_product_takes_every_part_as_a_condition_and_negative_ones_turned_ro
     assert_ranked(search(query), product_scores(conditions, [1, 2, 0.5, 0.5], 0.1), left_out=["img3"])
 
 
+@pytest.mark.parametrize(
+    "settings", [{"penalty": 0.25}, {"penalty": -0.1}, {"penalty": np.nan}, {"expand": -1}, {"pool": 0}]
+)
+def test_a_product_that_would_prefer_worse_pictures_is_refused(settings):
+    with pytest.raises(UsageError, match=r"below 0\.25"):
+        Product(**settings)
+
+
 def test_expansion_blends_a_picture_with_its_nearest():
     direction = stored("img4")
     nearest = np.argsort(-(ROWS @ direction))[:5]
