@@ -60,8 +60,8 @@ class Product:
     def __post_init__(self) -> None:
         if not 0 <= self.penalty < 0.25 or self.expand < 0 or self.pool < 1 or self.score_all < 0:
             raise UsageError(
-                "a product takes a penalty of 0 or more and below 0.25, 0 or more pictures to expand by, a pool of 1 or "
-                f"more, and 0 or more pictures to score whole: it was given {self}"
+                "a product takes a penalty of 0 or more and below 0.25, 0 or more pictures to expand by, a pool of 1 "
+                f"or more, and 0 or more pictures to score whole: it was given {self}"
             )
 
 
