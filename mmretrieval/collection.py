@@ -133,6 +133,12 @@ class Collection(Records):
         return Lexicon(self._catalog, self._numbers)
 
     @property
+    def caption_facts(self) -> Mapping[str, Any]:
+        """What encoded the channel "caption": "encoder" and "fingerprint"; empty without that channel."""
+        facts: dict[str, Any] = self._meta.get("captions", {})
+        return facts
+
+    @property
     def blend(self) -> Mapping[str, float]:
         """The weights of the channels in a blend that were fitted for this collection; empty before that."""
         weights: dict[str, float] = self._meta.get("blend", {}).get("weights", {})
@@ -194,23 +200,39 @@ class Collection(Records):
         return frozenset(self._dims)
 
     def rows(self, channel: str = "image") -> Rows:
-        """All vectors of a channel; raises NotFound for an unknown channel."""
+        """All vectors of a channel; raises NotFound for an unknown channel.
+
+        Position p of "image" belongs to `ids[p]`; in other channels not every record has a row, see `members`.
+        """
         if channel not in self._dims:
             have = ", ".join(sorted(self._dims))
             raise NotFound(f"{self.index}: there is no channel '{channel}'; this index has: {have}")
         if channel not in self._rows:
             self._rows[channel] = Rows(
                 self._segments[channel],
-                self._order.places(channel),
+                self._order.places(channel) if channel == "image" else self._order.some(channel)[1],
                 dim=self._dims[channel],
                 name=f"{self._meta['uid']} {channel}",
             )
         return self._rows[channel]
 
+    def members(self, channel: str) -> NDArray[np.int64]:
+        """Which positions have a row in the channel, rising: row r of `rows(channel)` belongs to `ids[members[r]]`."""
+        return np.arange(self.count) if channel == "image" else self._order.some(channel)[0]
+
     def vectors(self, channel: str, ids: Sequence[str]) -> NDArray[np.float32]:
-        """Stored rows, (len(ids), dim), in the order of `ids`; unit up to the rounding of float16."""
-        positions = np.array([self.position(record_id) for record_id in ids], dtype=np.int64)
-        return self.rows(channel).take(positions)
+        """Stored rows, (len(ids), dim), in the order of `ids`; unit up to the rounding of float16.
+
+        Raises NotFound for an unknown id, and for a record without a row in this channel.
+        """
+        rows, positions = self.rows(channel), np.array([self.position(each) for each in ids], dtype=np.int64)
+        if channel != "image":
+            members = self.members(channel)
+            positions, wanted = np.searchsorted(members, positions), positions
+            for record_id, row, position in zip(ids, positions, wanted, strict=True):
+                if row == len(members) or members[row] != position:
+                    raise NotFound(f"{self.index}: '{record_id}' has nothing in the channel '{channel}'")
+        return rows.take(positions)
 
     @cached_property
     def image_mean(self) -> NDArray[np.float32]:

@@ -20,21 +20,21 @@ _ROWS_AT_ONCE = 16_384
 _log = logging.getLogger(__name__)
 
 
-def tidy(catalog: Catalog, index: Path) -> list[str]:
+def tidy(catalog: Catalog, index: Path, channel: str = "image") -> list[str]:
     """After changes: removes what no record needs any more, where that is worth the work; returns warnings.
 
     It only saves room, so a disk that refuses is no reason to fail.
     """
-    warnings = _made_room(catalog, index)
+    warnings = _made_room(catalog, index, channel)
     keep_order(catalog)
     return warnings
 
 
-def _made_room(catalog: Catalog, index: Path) -> list[str]:
-    remove_orphans(catalog, index)
-    if is_due(catalog):
+def _made_room(catalog: Catalog, index: Path, channel: str) -> list[str]:
+    remove_orphans(catalog, index, channel)
+    if is_due(catalog, channel):
         try:
-            compact(catalog, index)
+            compact(catalog, index, channel)
         except StorageError as error:
             return [f"the room of removed pictures could not be given back: {error}"]
     return []

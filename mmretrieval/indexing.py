@@ -72,6 +72,7 @@ class IndexReport:
     warnings: tuple[str, ...]
     seconds: float
     interrupted: bool
+    captions: int = 0  # encoded in this run
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -82,6 +83,7 @@ class IndexReport:
             "duplicates": self.duplicates,
             "skipped": [{"path": each.path, "reason": each.reason} for each in self.skipped],
             "warnings": list(self.warnings),
+            "captions": self.captions,
             "seconds": round(self.seconds, 3),
             "interrupted": self.interrupted,
         }

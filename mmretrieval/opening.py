@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from mmretrieval import registry
+from mmretrieval.captions import CHANNEL, open_caption_encoder
 from mmretrieval.errors import UsageError
 from mmretrieval.first_stages.hybrid import METHODS
 from mmretrieval.planner import AUTO, open_index
-from mmretrieval.remembering import Remembering
+from mmretrieval.remembering import Remembering, RememberingTexts
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from mmretrieval.collection import Collection
     from mmretrieval.protocols import Encoder
     from mmretrieval.stages import FirstStage
@@ -30,22 +30,34 @@ def open_first_stage(
     *,
     index_kind: str = AUTO,
     hybrid: str | None = None,
-    weights: Mapping[str, float] | None = None,
+    device: str | None = None,
 ) -> FirstStage:
     """Dense search, or with `hybrid` "rrf" or "blend" all channels of the collection joined.
 
-    A blend has the given `weights`, else those fitted for this collection, else the usual ones.
+    A blend has the weights that were fitted for this collection, else the usual ones. `device` is for the encoder of
+    captions, where the collection has one of its own.
     """
     check_hybrid(hybrid)
     nearest = open_index(collection, index_kind)
-    dense_search = registry.load("first_stages", "dense")
-    dense: FirstStage
+    dense: Callable[..., FirstStage] = registry.load("first_stages", "dense")
     if hybrid is None:
-        dense = dense_search(encoder, collection, nearest)
-        return dense
-    dense = dense_search(Remembering(encoder), collection, nearest)
-    bm25 = registry.load("first_stages", "bm25")(collection)
-    joined: FirstStage = registry.load("first_stages", "hybrid")(
-        collection, dense, bm25, method=hybrid, weights=weights or collection.blend
+        return dense(encoder, collection, nearest)
+    remembering = Remembering(encoder)
+    captions = open_captions(collection, remembering, device) if CHANNEL in collection.channels else None
+    joined: Callable[..., FirstStage] = registry.load("first_stages", "hybrid")
+    return joined(
+        collection,
+        dense(remembering, collection, nearest),
+        registry.load("first_stages", "bm25")(collection),
+        captions,
+        method=hybrid,
+        weights=collection.blend,
     )
-    return joined
+
+
+def open_captions(collection: Collection, encoder: Encoder, device: str | None = None) -> FirstStage:
+    """Search by the sense of captions; `encoder` is the one of the collection. The vectors are searched exactly."""
+    texts = RememberingTexts(lambda: open_caption_encoder(collection.caption_facts, encoder, device))
+    nearest = registry.load("indexes", "exact")(collection.rows(CHANNEL))
+    caption: Callable[..., FirstStage] = registry.load("first_stages", "caption")
+    return caption(texts, collection, nearest)

@@ -49,6 +49,7 @@ class Order:
         self._catalog = catalog
         self._version = version
         self._least = least_records
+        self._some: dict[str, tuple[Numbers, Numbers]] = {}
 
     @cached_property
     def numbers(self) -> Numbers:
@@ -68,6 +69,17 @@ class Order:
             return table[np.searchsorted(table[:, 0], self.numbers), 1:]
 
         return self._kept(channel, 2, made)
+
+    def some(self, channel: str) -> tuple[Numbers, Numbers]:
+        """Of a channel in which not every record has a vector: positions, (m,), rising, and their places, (m, 2)."""
+        if channel not in self._some:
+            sql = "SELECT record, segment, row FROM vectors WHERE channel = ?"
+            table = self._catalog.numbers(sql, [channel], columns=3)
+            rising = np.argsort(self.numbers)
+            positions = rising[np.searchsorted(self.numbers, table[:, 0], sorter=rising)]
+            order = np.argsort(positions)
+            self._some[channel] = positions[order], table[order, 1:]
+        return self._some[channel]
 
     def _kept(self, name: str, columns: int, make: Callable[[], Numbers]) -> Numbers:
         file = self._catalog.index / "cache" / "order" / f"{self._version}-{name}"

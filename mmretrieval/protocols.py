@@ -25,17 +25,11 @@ class Extension:
         cls.name = cls.__module__.rpartition(".")[2]
 
 
-class Encoder(Extension, ABC):
-    """Pictures and words to unit vectors of one space; inner product is cosine, larger is closer."""
+class TextEncoder(Extension, ABC):
+    """Words to unit vectors; inner product is cosine, larger is closer."""
 
     spec: str  # the name a user gave, as in "ViT-B-32/datacomp_xl_s13b_b90k"
     dim: int
-    input_size: int  # the shorter side, in pixels, that pictures are scaled to before encoding
-    knows: str = ""  # what the weights have seen, in one sentence; empty when it need not be said
-
-    @abstractmethod
-    def encode_images(self, images: Sequence[Image]) -> NDArray[np.float32]:
-        """RGB pictures to (n, dim) unit rows. A row does not depend on what else is in the batch."""
 
     @abstractmethod
     def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -52,6 +46,17 @@ class Encoder(Extension, ABC):
 
         Two encoders with equal fingerprints make interchangeable vectors.
         """
+
+
+class Encoder(TextEncoder):
+    """Pictures and words to unit vectors of one space; inner product is cosine, larger is closer."""
+
+    input_size: int  # the shorter side, in pixels, that pictures are scaled to before encoding
+    knows: str = ""  # what the weights have seen, in one sentence; empty when it need not be said
+
+    @abstractmethod
+    def encode_images(self, images: Sequence[Image]) -> NDArray[np.float32]:
+        """RGB pictures to (n, dim) unit rows. A row does not depend on what else is in the batch."""
 
 
 class Index(Extension, ABC):

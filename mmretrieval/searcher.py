@@ -7,12 +7,14 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from mmretrieval import registry
+from mmretrieval.captions import CLIP, NONE, check_spec, drop_captions, encode_captions, open_sentence
 from mmretrieval.checked_encoder import CheckedEncoder
 from mmretrieval.collection import Collection
 from mmretrieval.cutoff import STRICTNESS, Cutoff, Unrelated
+from mmretrieval.encoders import is_demo
 from mmretrieval.errors import NotFound, UsageError
 from mmretrieval.finishing import search as search_and_finish
 from mmretrieval.near_duplicates import THRESHOLD
@@ -49,6 +51,7 @@ def index(
     batch_size: int = 64,
     device: str | None = None,
     precision: Literal["fp32", "bf16"] | None = None,
+    captions: str | None = None,
     progress: Callable[[Progress], None] | None = None,
     stop: Callable[[], bool] | None = None,
 ) -> IndexReport:
@@ -57,12 +60,18 @@ def index(
     "default" is the encoder the index was made with, or for a new one `encoders.DEFAULT_ENCODER`. `device` and
     `precision` hold for an encoder given by name; without a precision it is that of the index, or fp32. A picture
     that cannot be read is in the report's `skipped`.
+
+    With `captions` the captions of a manifest get vectors of their own, for hybrid search: "clip" makes them with the
+    encoder's text tower, "sentence:NAME" with a sentence-embedding model (extra `sentence`); "none" takes them out
+    again, and an index keeps the ones it has.
     """
     from mmretrieval.encoders import open_encoder
     from mmretrieval.indexing import index as run
 
     if batch_size < 1:
         raise UsageError(f"the batch size is {batch_size}: use 1 or more")
+    if captions is not None:
+        check_spec(captions)
     if not Path(source).is_dir():  # said before a model is loaded, or downloaded
         raise NotFound(f"there is no folder {source}")
     if isinstance(encoder, str):
@@ -78,13 +87,44 @@ def index(
         progress=progress,
         stop=stop,
     )
+    if not report.interrupted:
+        report = replace(report, **_with_captions(Path(index), captions, encoder, device, progress, stop))
     with Collection.open(Path(index)) as collection:
         return replace(report, warnings=(*report.warnings, *_doubts(collection)))
 
 
+def _with_captions(
+    index: Path,
+    spec: str | None,
+    encoder: Encoder,
+    device: str | None,
+    progress: Callable[[Progress], None] | None,
+    stop: Callable[[], bool] | None,
+) -> dict[str, Any]:
+    """Brings the channel of captions up to date; what changes by it in the report."""
+    from mmretrieval.indexing import Progress
+
+    if spec == NONE:
+        drop_captions(index)
+        return {}
+    if spec is None:
+        with Collection.open(index) as collection:
+            spec = collection.caption_facts.get("encoder")
+    if spec is None:
+        return {}
+    texts = encoder if spec == CLIP else open_sentence(spec, device)
+
+    def told(done: int, total: int) -> None:
+        if progress is not None:
+            progress(Progress("captions", done, total))
+
+    count, is_complete = encode_captions(index, spec, texts, progress=told, stop=stop)
+    return {"captions": count, "interrupted": not is_complete}
+
+
 def _doubts(collection: Collection) -> tuple[str, ...]:
     """What a user should know of any answer from this index."""
-    misused = collection.encoder_spec == "demo" and not collection.is_drawn and collection.count
+    misused = is_demo(collection.encoder_spec) and not collection.is_drawn and collection.count
     return (DRAWN_WORLD_ONLY,) if misused else ()
 
 
@@ -137,7 +177,7 @@ class Searcher:
             collection = Collection.open(Path(index))
             undo.callback(collection.close)
             checked = CheckedEncoder(collection, encoder, device)
-            first = open_first_stage(collection, checked, index_kind=index_kind, hybrid=hybrid)
+            first = open_first_stage(collection, checked, index_kind=index_kind, hybrid=hybrid, device=device)
             pipeline = Pipeline([first, *refiners], collection=collection)
             undo.pop_all()
         return cls(collection, pipeline)

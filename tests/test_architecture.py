@@ -21,7 +21,7 @@ LEVELS = {
           demo.sample demo.scenes demo.vocabulary demo.wording
           canary hub benchmarks evaluation.queries evaluation.runs""",
     2: "encoders indexes rewriters first_stages refiners rerankers mllms datasets",
-    3: "collection checked_encoder encoder_names indexing indexing_vectors preparing pipeline planner opening finishing cutoff stand_ins near_duplicates evaluation demo training",
+    3: "collection checked_encoder encoder_names indexing indexing_vectors preparing pipeline planner captions opening finishing cutoff stand_ins near_duplicates evaluation demo training",
     4: "searcher presets bench demo.tour cli __init__ __main__",
 }
 LEVEL_OF = {room: level for level, rooms in LEVELS.items() for room in rooms.split()}

@@ -43,6 +43,7 @@ def test_the_report_is_plain_json(pictures):
         "duplicates": 0,
         "skipped": [{"path": "x.jpg", "reason": "the file is empty"}],
         "warnings": [],
+        "captions": 0,
         "interrupted": False,
     }
 

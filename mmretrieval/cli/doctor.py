@@ -24,6 +24,7 @@ EXTRAS = {
     "scale": ("pyarrow",),
     "onnx": ("onnx", "onnxruntime"),
     "report": ("ir-measures", "matplotlib"),
+    "sentence": ("sentence-transformers",),
 }
 FEW_BYTES = 2 * 2**30  # below this a model's download or a large index may not fit
 

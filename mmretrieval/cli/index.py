@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mmretrieval.cli.options import Device, IndexFolder, IndexKind, Json, parse_size
+from mmretrieval.cli.options import Captions, Device, IndexFolder, IndexKind, Json, parse_size
 from mmretrieval.cli.report import PARTIAL, Report, row
 from mmretrieval.errors import UsageError
 
@@ -57,6 +57,7 @@ def index(
         float | None, typer.Option("--recall", help="The recall@10 to reach, from 0 to 1; 0.98 by default.")
     ] = None,
     memory: Annotated[str | None, typer.Option("--memory", metavar="2GB", help="The most the index may take.")] = None,
+    captions: Captions = None,
     index_kind: IndexKind = "auto",
     device: Device = None,
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Pictures encoded together.")] = 64,
@@ -72,12 +73,15 @@ def index(
     from mmretrieval.preparing import is_due
 
     wishes = _wishes(index_kind, recall, memory)
-    more = {"device": device, "precision": None if precision is None else precision.value}
+    more: dict[str, Any] = {"device": device, "precision": None if precision is None else precision.value}
+    if captions is not None and (source is None or vectors is not None):
+        raise UsageError("--captions encodes the captions of a folder of pictures: give that folder")
     if vectors is not None or ids is not None:
         given = {"manifest": manifest, "pictures": source, "text_vectors": text_vectors}
         report = _of_vectors(vectors, ids, index, encoder, **given, **more)
     elif source is not None:
-        report = _of_pictures(source, index, encoder or "default", manifest, batch_size=batch_size, **more)
+        more |= {"batch_size": batch_size, "captions": captions}
+        report = _of_pictures(source, index, encoder or "default", manifest, **more)
     else:
         raise UsageError("there is nothing to index: give a folder of pictures, or --vectors with --ids")
     if report.interrupted or not (wishes or is_due(index)):
@@ -97,13 +101,13 @@ def _wishes(index_kind: str, recall: float | None, memory: str | None) -> dict[s
 
 def _of_pictures(source: Path, index: Path, encoder: str, manifest: Path | None, **more: Any) -> IndexReport:
     from mmretrieval.cli.interrupt import stoppable
-    from mmretrieval.cli.progress import Bar
+    from mmretrieval.cli.progress import Bars
     from mmretrieval.searcher import index as run
 
-    with Bar("pictures") as bar, stoppable() as stop:
+    with Bars() as bars, stoppable() as stop:
 
         def progress(state: Progress) -> None:
-            bar(state.done, state.total)
+            bars("captions" if state.stage == "captions" else "pictures", state.done, state.total)
 
         return run(source, index, encoder, manifest, **more, progress=progress, stop=stop)
 

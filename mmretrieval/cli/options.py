@@ -14,6 +14,14 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instea
 IndexFolder = Annotated[Path, typer.Option("--index", metavar="IDX", help="The index folder.", show_default=False)]
 Device = Annotated[str | None, typer.Option("--device", help="cpu, cuda, cuda:1, mps; the best there is by default.")]
 IndexKind = Annotated[str, typer.Option("--index-kind", help="How nearest vectors are found; see: list indexes.")]
+Captions = Annotated[
+    str | None,
+    typer.Option(
+        "--captions",
+        metavar="clip|sentence:NAME|none",
+        help="Encode captions too, for --hybrid: by the encoder, or a sentence model; an index keeps its own.",
+    ),
+]
 Hybrid = Annotated[
     str | None,
     typer.Option(

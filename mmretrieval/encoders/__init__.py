@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from mmretrieval import registry
-from mmretrieval.errors import MissingPrerequisite
+from mmretrieval.errors import MissingPrerequisite, UsageError
 from mmretrieval.protocols import Encoder
 
 # For real photographs. SigLIP 2 finds far more than CLIP models of its size (COCO text to image R@1 53 where the B/16
@@ -54,5 +54,9 @@ def demo_folder() -> Path:
 
 
 def _open(method: str, rest: str, device: str | None, precision: str, **more: str) -> Encoder:
-    encoder: Encoder = registry.load("encoders", method)(rest, device=device, precision=precision, **more)
+    kind = registry.load("encoders", method)
+    if not issubclass(kind, Encoder):
+        spec = f"{method}:{rest}"
+        raise UsageError(f"'{spec}' encodes texts only: use it as in --captions {spec}, and another for the pictures")
+    encoder: Encoder = kind(rest, device=device, precision=precision, **more)
     return encoder

@@ -90,7 +90,7 @@ def fit(
     names = [channel.name for channel in blend.channels]
     grid = np.array([[WEIGHTS[name] for name in names], *_grid(len(names))])
     grid /= grid.sum(axis=1, keepdims=True)
-    values = np.array([_values(evidence, grid, qrels[evidence.query.id], wanted) for evidence in found])
+    values = np.array([_values(evidence, names, grid, qrels[evidence.query.id], wanted) for evidence in found])
     held_out = _cross_validated(values, grid)
     return Fit(
         weights=dict(zip(names, grid[_best(values, grid)].tolist(), strict=True)),
@@ -118,10 +118,13 @@ def _grid(channels: int) -> Iterator[list[float]]:
             yield [step / steps for step in (*some, steps - sum(some))]
 
 
-def _values(evidence: Evidence, grid: NDArray[np.float64], grades: Mapping[str, int], measure: Measure) -> list[float]:
+def _values(
+    evidence: Evidence, names: Sequence[str], grid: NDArray[np.float64], grades: Mapping[str, int], measure: Measure
+) -> list[float]:
     """The measure for one query with each of the weights."""
     ids = [hit.id for hit in evidence.hits]
-    orders = (evidence.order(evidence.values * weights)[: measure.cutoff] for weights in grid)
+    all_weights = (evidence.weights(dict(zip(names, row, strict=True))) for row in grid.tolist())
+    orders = (evidence.order(evidence.values * weights)[: measure.cutoff] for weights in all_weights)
     return [measure([ids[row] for row in order], grades) for order in orders]
 
 

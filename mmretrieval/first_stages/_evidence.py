@@ -10,6 +10,8 @@ and per list, since cosines of pictures with words, cosines of captions with wor
   unrelated records would reach by chance: (s - mean) / (deviation * sqrt(2 ln n)). Mean and deviation are measured on
   a fixed sample of records. This also takes away the gap between pictures and captions of one model.
 - BM25 is divided by what a record of average length scores that has each word once.
+- Nothing can be said of the caption of a record that has none: in a blend the weight of captions goes to its looks.
+  With a zero instead, records that are known twice would stand before those that fit better and are known once.
 
 So the calibrated score of a record depends on the query and the collection, and on no filter, depth or other hit.
 """
@@ -65,8 +67,9 @@ class Channel:
 class Evidence:
     """What the channels know of the records that any of them found: `values` are (records, channels).
 
-    A channel that cannot tell anything about the query is not among `channels`; one that knows nothing of a record
-    gives it 0. `hits` are those of the first channel, in its order, with shares in the unit of the values.
+    A channel that cannot tell anything about the query is not among `channels`. `unknown` marks records that a channel
+    can say nothing of, (records, channels). `hits` are those of the first channel, in its order, with shares in the
+    unit of the values.
     """
 
     query: Query
@@ -74,14 +77,18 @@ class Evidence:
     hits: tuple[Hit, ...]
     positions: NDArray[np.int64]
     values: NDArray[np.float64]
+    unknown: NDArray[np.bool_]
     warnings: tuple[str, ...]
 
     def weights(self, given: Mapping[str, float] | None) -> NDArray[np.float64]:
-        """One weight per channel, with a sum of 1 over those that take part; all of them 1 for None."""
+        """What each channel weighs for each record, (records, channels), with a sum of 1; all of them 1 for None."""
         if given is None:
-            return np.ones(len(self.channels))
+            return np.ones(self.values.shape)
         own = np.array([given[channel] for channel in self.channels])
-        return own / own.sum() if own.sum() else np.full(len(own), 1 / len(own))
+        own = own / own.sum() if own.sum() else np.full(len(own), 1 / len(own))
+        weights = np.where(self.unknown, 0.0, own)
+        weights[:, 0] += (own * self.unknown).sum(axis=1)
+        return weights
 
     def order(self, added: NDArray[np.float64]) -> list[int]:
         """Rows by the sum of what the channels add, largest first, then by position.
@@ -153,17 +160,19 @@ def _ask_for_the_rest(channel: Channel, lists: Sequence[Sequence[_List]], sample
 def _evidence(lists: Sequence[_List], collection: Collection, method: Method, warnings: Sequence[str]) -> Evidence:
     leading, count = lists[0], len(collection.ids)
     hits = leading.hits
-    values = np.zeros((len(hits), len(lists)))
+    values, unknown = np.zeros((len(hits), len(lists))), np.zeros((len(hits), len(lists)), dtype=bool)
     row_of = {hit.id: row for row, hit in enumerate(hits)}
     for column, each in enumerate(lists):
         scored = _reciprocal_ranks(each) if method == "rrf" else _calibrated(each, count)
         for record_id, value in scored.items():
             values[row_of[record_id], column] = value
+        if each.channel.scale is None:  # one with a scale gives 0 where the words are not found
+            unknown[:, column] = [hit.id not in scored for hit in hits]
     # A rank is not the sum of what the parts of the query add: with ranks there are no shares.
     hits = _with_calibrated_shares(leading, count) if method == "blend" else [replace(h, shares={}) for h in hits]
     names = tuple(each.channel.name for each in lists)
     positions = np.array([collection.position(hit.id) for hit in hits], dtype=np.int64)
-    return Evidence(leading.query, names, tuple(hits), positions, values, tuple(dict.fromkeys(warnings)))
+    return Evidence(leading.query, names, tuple(hits), positions, values, unknown, tuple(dict.fromkeys(warnings)))
 
 
 def _reciprocal_ranks(one: _List) -> dict[str, float]:

@@ -15,13 +15,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from mmretrieval.errors import UsageError
 from mmretrieval.first_stages._evidence import DEPTH, Channel, Collection, Evidence, Method, gathered
 from mmretrieval.first_stages._words import NO_WORDS
 from mmretrieval.stages import FirstStage
 from mmretrieval.types import Hit, Query, Ranking, Step
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 # What a blend weighs its channels with before anything was fitted; chosen by assets/reports/hybrid.md.
 WEIGHTS: Mapping[str, float] = MappingProxyType({"image": 0.5, "bm25": 0.5, "caption": 0.5})
@@ -88,7 +92,7 @@ class Hybrid(FirstStage):
         weights = evidence.weights(self.weights if self.method == "blend" else None)
         added = evidence.values * weights
         hits = [
-            self._hit(evidence.hits[row], dict(zip(evidence.channels, added[row].tolist(), strict=True)), weights[0])
+            self._hit(evidence.hits[row], dict(zip(evidence.channels, added[row].tolist(), strict=True)), weights[row])
             for row in evidence.order(added)[:top_k]
         ]
         steps = [
@@ -98,8 +102,8 @@ class Hybrid(FirstStage):
         ]
         return Ranking(evidence.query, tuple(hits), tuple(steps), evidence.warnings)
 
-    def _hit(self, hit: Hit, scores: dict[str, float], weight: float) -> Hit:
-        shares = {key: share * float(weight) for key, share in hit.shares.items()}
+    def _hit(self, hit: Hit, scores: dict[str, float], weights: NDArray[np.float64]) -> Hit:
+        shares = {key: share * float(weights[0]) for key, share in hit.shares.items()}
         why = " ".join(f"{score:+.3f} for {_SAID[channel]}" for channel, score in scores.items())
         return replace(hit, by=self.name, score=sum(scores.values()), scores=scores, shares=shares, why=why)
 

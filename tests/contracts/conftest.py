@@ -30,6 +30,20 @@ EXAMPLES = {
 }
 
 
+# What an encoder of that name is opened with, if not with the tiny CLIP.
+SPECS = {"sentence": "{sentence_dir}"}
+
+
+class Folders(dict):
+    """Fixtures by name, made when they are asked for."""
+
+    def __init__(self, request):
+        self.request = request
+
+    def __missing__(self, name):
+        return self.request.getfixturevalue(name)
+
+
 def subjects(kind):
     found = [pytest.param(registry.load(kind, name), id=name) for name in registry.names(kind)]
     return [*found, *(pytest.param(example, id=example.__name__) for example in EXAMPLES[kind])]
@@ -52,7 +66,7 @@ def make(subject, request):
         "index": lambda: Brute(MemoryCollection(12).rows()),
         "dense": lambda: Listing(MemoryCollection(12)),
         "bm25": lambda: registry.load("first_stages", "bm25")(MemoryCollection(12)),
-        "spec": lambda: f"local-dir:{request.getfixturevalue('tiny_clip_dir')}",
+        "spec": lambda: SPECS.get(subject.name, "local-dir:{tiny_clip_dir}").format_map(Folders(request)),
     }
 
     def made(**arguments):
