@@ -28,7 +28,7 @@ from mmretrieval.lock import sole_writer
 from mmretrieval.lookahead import look_ahead
 from mmretrieval.looking import Reader
 from mmretrieval.manifest import DEFAULT_NAME, Entry, read_manifest
-from mmretrieval.plan import Plan, plan_folder, plan_manifest
+from mmretrieval.plan import Plan, by_path, plan_folder, plan_manifest
 from mmretrieval.protocols import Encoder
 from mmretrieval.quiet import quiet_pillow
 from mmretrieval.scan import look_below, scan
@@ -171,7 +171,7 @@ class _Run:
     def _plan(self, entries: Sequence[Entry] | None) -> Plan:
         ledger = read_ledger(self.catalog)
         if entries is None:
-            found = scan(self.root, self.index.resolve(), {row.path: row for row in ledger})
+            found = scan(self.root, self.index.resolve(), by_path(ledger))
             return plan_folder(found, ledger, lambda paths: self.reader.digests(self._unless_stopped(paths)))
         stored = {
             record_id: (caption, meta)
@@ -226,6 +226,8 @@ class _Run:
         )
 
     def _duplicates(self) -> int:
+        if self.batches.is_folder and not self.interrupted:  # there every content has one record
+            return int(self.catalog.rows("SELECT COUNT(*) FROM files WHERE state = 'duplicate'")[0][0])
         ((files, more_records),) = self.catalog.rows(
             "SELECT SUM(state = 'duplicate'), SUM(state = 'indexed') - COUNT(DISTINCT CASE state WHEN 'indexed' THEN"
             " hash END) FROM files"

@@ -92,6 +92,15 @@ def same_bytes_as(record_id: str) -> str:
     return f"same bytes as '{record_id}'"
 
 
+def by_path(ledger: Sequence[FileRow]) -> dict[str, FileRow]:
+    """The lines of the ledger by path; after a manifest several may share one, and the first record keeps it."""
+    rows = {line.path: line for line in ledger}
+    if len(rows) < len(ledger):
+        last_first = sorted(ledger, key=lambda line: (line.state != INDEXED, line.id), reverse=True)
+        rows = {line.path: line for line in last_first}
+    return rows
+
+
 def plan_folder(scan: Scan, ledger: Sequence[FileRow], digests: Digests) -> Plan:
     """A plan for what was found in a folder. `digests` hashes files that were touched, leaving out the unreadable."""
     return _FolderPlan(scan, ledger).made(digests)
@@ -115,11 +124,8 @@ class _FolderPlan:
         return self.plan
 
     def _sort_out(self) -> None:
-        rows: dict[str, FileRow] = {}
-        for line in self.ledger:
-            other = rows.get(line.path)  # after a manifest several ids may share a path: the first one keeps it
-            if other is None or (line.state != INDEXED, line.id) < (other.state != INDEXED, other.id):
-                rows[line.path] = line
+        self._sort_same()
+        rows = by_path(self.ledger) if self.scan.found else {}
         for found in self.scan.found:
             row = rows.get(found.path)
             if found.state:
@@ -134,6 +140,19 @@ class _FolderPlan:
                 self.kept.add(row.id)
             else:
                 self.new.append(found.path)
+
+    def _sort_same(self) -> None:
+        """As `_same` and `_keep` do; nearly all files of most runs come here, so the usual case is written out."""
+        owners, kept, unchanged = self.plan.owners, self.kept, 0
+        for row in self.scan.same:
+            key, path, _, _, content, state, _, record_id = row
+            if state == INDEXED and key == path and content not in owners:
+                owners[content] = record_id
+                kept.add(record_id)
+                unchanged += 1
+            else:
+                self._same(row)
+        self.plan.unchanged += unchanged
 
     def _same(self, row: FileRow) -> None:
         if row.state == DUPLICATE or (row.state == INDEXED and row.hash in self.plan.owners):
@@ -168,8 +187,12 @@ class _FolderPlan:
     def _find_gone(self) -> None:
         """Files in a folder that cannot be read are out of sight, not gone."""
         here = {found.path for found in self.scan.found}
+        here.update(row.path for row in self.scan.same)
         closed = tuple(folder + "/" for folder in self.scan.closed)
-        for row in self.ledger:
+        absent = [
+            row for row in self.ledger if row.key not in here or (row.id not in self.kept and row.state == INDEXED)
+        ]
+        for row in absent:
             hidden = bool(closed) and row.path.startswith(closed)
             if row.state == INDEXED and row.id not in self.kept:
                 if hidden:
@@ -199,6 +222,7 @@ class _FolderPlan:
 
     def _make_tasks(self) -> None:
         paths = [found.path for found in self.scan.found if not found.state]
+        paths += [row.path for row in self.scan.same]
         taken = (row.id for row in self.ledger if row.state == INDEXED)
         ids = propose(sorted([*self.new, *self.reserved]), paths, taken)
         self.plan.tasks += [Task(path, path, ids[path], None) for path in self.new]

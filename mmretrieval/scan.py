@@ -8,6 +8,7 @@ import stat
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,9 +32,13 @@ class Found(NamedTuple):
 
 @dataclass
 class Scan:
-    """What lies below a folder, sorted by path, and the folders that could not be looked into."""
+    """What lies below a folder, sorted by path, and the folders that could not be looked into.
+
+    `same` are the lines of the ledger whose files are as they were; all else is `found`.
+    """
 
     found: list[Found] = field(default_factory=list)
+    same: list[FileRow] = field(default_factory=list)
     closed: list[str] = field(default_factory=list)
 
 
@@ -49,6 +54,7 @@ def scan(root: Path, index: Path, known: Mapping[str, FileRow]) -> Scan:
     while folders:
         folders.extend(walk.folder(folders.pop()))
     walk.scan.found.sort()
+    walk.scan.same.sort(key=attrgetter("path"))
     return walk.scan
 
 
@@ -69,21 +75,30 @@ class _Walk:
             self._settle(folder, SKIPPED, f"a folder that cannot be read: {error.strerror}")
             return
         prefix = folder + "/" if folder else ""
+        known, same = self.known, self.scan.same
         for entry in entries:
             path = prefix + entry.name
-            if entry.name[0] == ".":
-                self._settle(path, IGNORED, "hidden")
-            elif not _is_text(path):
-                self._settle(_readable(path), SKIPPED, "the name is not valid UTF-8")
-            elif entry.is_symlink():
-                self._link(path)
-            elif entry.is_dir():
-                if self.inside + path != self.index:
-                    if _ending(path) in FORMAT_OF_ENDING:
-                        self._settle(path, IGNORED, "a folder with the name of a picture; what is in it was looked at")
-                    yield path
-            else:
-                self._entry(entry, path)
+            row = known.get(path)
+            if row is not None and _is_unchanged(entry, row):
+                same.append(row)
+            elif self._leads_on(entry, path):
+                yield path
+
+    def _leads_on(self, entry: os.DirEntry[str], path: str) -> bool:
+        """Settles an entry, unless it is a folder to look into."""
+        if entry.name[0] == ".":
+            self._settle(path, IGNORED, "hidden")
+        elif not _is_text(path):
+            self._settle(_readable(path), SKIPPED, "the name is not valid UTF-8")
+        elif entry.is_symlink():
+            self._link(path)
+        elif not entry.is_dir():
+            self._entry(entry, path)
+        elif self.inside + path != self.index:
+            if _ending(path) in FORMAT_OF_ENDING:
+                self._settle(path, IGNORED, "a folder with the name of a picture; what is in it was looked at")
+            return True
+        return False
 
     def _entry(self, entry: os.DirEntry[str], path: str) -> None:
         try:
@@ -134,6 +149,20 @@ class _Walk:
 
     def _settle(self, path: str, state: str, reason: str) -> None:
         self.scan.found.append(Found(path, 0, 0, state, reason))
+
+
+def _is_unchanged(entry: os.DirEntry[str], row: FileRow) -> bool:
+    """Whether a regular file is as the ledger knows it; most are, so this comes before all other questions."""
+    try:
+        facts = entry.stat(follow_symlinks=False)
+    except OSError:
+        return False
+    return (
+        row.mtime_ns == facts.st_mtime_ns
+        and row.size == facts.st_size
+        and row.state != IGNORED
+        and stat.S_ISREG(facts.st_mode)
+    )
 
 
 def _why_no_picture(path: str, ending: str) -> str:
