@@ -4,7 +4,7 @@ A ranking always has a best hit, also when nothing in the collection fits. Raw s
 score 0.3 where pictures with pictures score 0.7, and every model, collection and operator has its own scale. So the
 collection is asked what the best of its unrelated pictures score. Stand-ins of the query are made from the collection
 itself: its words become the caption of some record, its picture another record's picture, with the same weights,
-operator and filter; what they were made of, and its near-duplicates, is taken out, and what then scores best is the
+operator and filter; what they were made of, and its near-duplicates, is left aside, and what then scores best is the
 best of all that does not belong. With a picture and words, the words are the caption of a similar record, as a
 change is wanted of something near. The cutoff is the score below which the share `strictness` of these best scores
 lie: at 0.75 three of four queries whose answer is not there find nothing, and near-misses of the fourth remain.
@@ -26,7 +26,7 @@ import numpy as np
 
 from mmretrieval.errors import UsageError
 from mmretrieval.stages import FirstStage
-from mmretrieval.stand_ins import Collection, StandIns
+from mmretrieval.stand_ins import Collection, StandIn, StandIns, unlike_all
 from mmretrieval.types import Query, Ranking, Step
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 STRICTNESS = 0.75
 FEWEST = 16  # scores, for a quantile that means something
 _KEPT = 64  # kinds of queries remembered
+_LOOKED_AT = 32  # best hits of a stand-in, among which there is one that does not belong
 
 
 class Unrelated:
@@ -52,6 +53,7 @@ class Unrelated:
                 "--cutoff, or by vectors"
             )
         self._stage = stage
+        self._collection = collection
         self._best: dict[Hashable, NDArray[np.float64]] = {}
         self._stand_ins = StandIns(stage, collection)
         self._lock = Lock()
@@ -68,9 +70,15 @@ class Unrelated:
 
     def _measured(self, query: Query) -> NDArray[np.float64]:
         stand_ins = self._stand_ins.of(query)
-        found = self._stage.search(stand_ins, 1) if stand_ins else []
-        scores = [ranking.hits[0].score for ranking in found if ranking.hits]
-        return np.sort(np.array([score for score in scores if score is not None], dtype=np.float64))
+        rankings = self._stage.search([one.query for one in stand_ins], _LOOKED_AT) if stand_ins else []
+        best = [self._best_unrelated(one, ranking) for one, ranking in zip(stand_ins, rankings, strict=True)]
+        return np.sort(np.array([score for score in best if score is not None], dtype=np.float64))
+
+    def _best_unrelated(self, stand_in: StandIn, ranking: Ranking) -> float | None:
+        """None when all that was found belongs to the stand-in, as in a collection of nothing but copies."""
+        scores = {hit.id: hit.score for hit in ranking.hits}
+        others = unlike_all(self._collection, ranking.ids, stand_in.made_of)
+        return scores[others[0]] if others else None
 
 
 class Cutoff:
@@ -103,7 +111,7 @@ class Cutoff:
         kept = tuple(hit for hit in ranking.hits if hit.score is not None and hit.score >= floor)
         note = f"{len(kept)} of {len(ranking.hits)} hits reach {floor:.4f}, at strictness {self.strictness:g}"
         step = Step("cutoff", perf_counter() - began, note=note)
-        warnings = ()
+        warnings: tuple[str, ...] = ()
         if ranking.hits and not kept:
             best = max(hit.score for hit in ranking.hits if hit.score is not None)
             told = f"the best picture scores {best:.4f}, and unrelated ones reach {floor:.4f} here"

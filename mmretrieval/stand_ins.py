@@ -1,8 +1,8 @@
 """Stand-ins: queries of the same make as a given one, out of a collection's own captions and pictures.
 
 Words become the caption of some record, a picture another record's picture, with the same weights, operator and
-filter. What a stand-in was made of, and its near-duplicates, is excluded, so nothing that belongs to it can be found.
-With a picture and words, the words are the caption of a similar record, as a change is wanted of something near.
+filter. A stand-in knows what it was made of: that, and its near-duplicates, are what belongs to it. With a picture
+and words, the words are the caption of a similar record, as a change is wanted of something near.
 """
 
 from __future__ import annotations
@@ -40,11 +40,18 @@ class Collection(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Anchor:
-    """A record that stand-ins are made of, with records near to it, nearest first, and its near-duplicates."""
+    """A record that stand-ins are made of, with records near to it, nearest first, but for its near-duplicates."""
 
     record: ImageRecord
     near: tuple[ImageRecord, ...]
-    copies: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StandIn:
+    """A query like the given one, with the ids of the records whose captions and pictures it asks for."""
+
+    query: Query
+    made_of: tuple[str, ...]
 
 
 class StandIns:
@@ -56,13 +63,13 @@ class StandIns:
         self._collection = collection
         self._anchors: list[_Anchor] | None = None
 
-    def of(self, query: Query) -> list[Query]:
+    def of(self, query: Query) -> list[StandIn]:
         """The stand-ins; those are left out for which a record has too few neighbours to play all parts."""
         if self._anchors is None:
             self._anchors = self._found_anchors()
         return list(self._played(query, self._anchors))
 
-    def _played(self, query: Query, anchors: Sequence[_Anchor]) -> Iterator[Query]:
+    def _played(self, query: Query, anchors: Sequence[_Anchor]) -> Iterator[StandIn]:
         has_captions = bool(anchors) and bool(anchors[0].record.caption.strip())
         for number, anchor in enumerate(anchors):
             other = anchors[(number + len(anchors) // 2) % len(anchors)]
@@ -82,12 +89,18 @@ class StandIns:
         return [self._anchor(record, ranking) for record, ranking in zip(chosen, rankings, strict=True)]
 
     def _anchor(self, record: ImageRecord, ranking: Ranking) -> _Anchor:
-        others = [name for name in ranking.ids if name != record.id]
-        rows = self._collection.vectors("image", [record.id, *others]).astype(np.float64)
-        cosines = rows[1:] @ rows[0]
-        copies = tuple(name for name, cosine in zip(others, cosines, strict=True) if cosine >= THRESHOLD)
-        near = self._collection.records([name for name in others if name not in copies])
-        return _Anchor(record, tuple(one for one in near if one.caption.strip() or not record.caption), copies)
+        others = unlike_all(self._collection, ranking.ids, [record.id])
+        near = self._collection.records(others)
+        return _Anchor(record, tuple(one for one in near if one.caption.strip() or not record.caption))
+
+
+def unlike_all(collection: Collection, ids: Sequence[str], those: Sequence[str]) -> list[str]:
+    """The ids, in order, but for those records and their near-duplicates."""
+    if not ids or not those:
+        return list(ids)
+    rows = collection.vectors("image", [*ids, *those]).astype(np.float64)
+    nearest = (rows[: len(ids)] @ rows[len(ids) :].T).max(axis=1)
+    return [name for name, cosine in zip(ids, nearest, strict=True) if cosine < THRESHOLD and name not in those]
 
 
 class _Casting:
@@ -101,7 +114,7 @@ class _Casting:
         self.opposite = iter((other.record, *other.near))
         self.used: list[str] = []
 
-    def play(self, query: Query) -> Query | None:
+    def play(self, query: Query) -> StandIn | None:
         """The stand-in; None when the query has more roles than the anchor has neighbours."""
         try:
             image_id = self.picture() if query.has_image else None
@@ -111,7 +124,7 @@ class _Casting:
             unlike = tuple(next(self.opposite).id for _ in query.unlike)
         except StopIteration:
             return None
-        return replace(
+        made = replace(
             query,
             id=f"stand-in {self.anchor.record.id}",
             text=text,
@@ -120,8 +133,8 @@ class _Casting:
             like=like,
             unlike=unlike,
             parts=parts,
-            exclude=query.exclude.union(self.used, self.anchor.copies, like),
         )
+        return StandIn(made, tuple(self.used))
 
     def picture(self) -> str:
         record = next(self.cast)
