@@ -2,6 +2,7 @@
 
     cache/order/<version>-records     the catalogue's number of each record, in the order of ids
     cache/order/<version>-<channel>   segment and row of each record's vector, in the same order
+    cache/order/<version>-by-number   all numbers, rising, and then the position of each
 
 SQLite would need seconds to tell this of millions of records, and Python gigabytes to hold it. So it is kept in files
 that are mapped into memory, named by the state of the index they are about, believed only after a check, and made
@@ -60,6 +61,19 @@ class Order:
 
         return self._kept("records", 1, made).reshape(-1)
 
+    def position_of(self, number: int) -> int:
+        """Where the record with this number stands."""
+        rising, positions = self._by_number
+        return int(positions[np.searchsorted(rising, number)])
+
+    @cached_property
+    def _by_number(self) -> Numbers:
+        def made() -> Numbers:
+            positions = np.argsort(self.numbers)
+            return np.stack([self.numbers[positions], positions])
+
+        return self._kept("by-number", len(self.numbers), made)
+
     def places(self, channel: str) -> Numbers:
         """Segment and row of each record's vector, (n, 2), in the order of positions."""
 
@@ -87,7 +101,7 @@ class Order:
         if found is not None:
             return found
         table = make()
-        if len(table) >= self._least and _save(file, table):
+        if max(table.shape) >= self._least and _save(file, table):
             found = _load(file, columns)
         return table if found is None else found
 
@@ -147,7 +161,9 @@ def version_of(meta: Mapping[str, Any]) -> str:
 
 def keep_order(catalog: Catalog) -> None:
     """Makes the files for the state that was just committed, so that the first reader need not; by the sole writer."""
-    Order(catalog, version_of(catalog.meta())).places("image")
+    order = Order(catalog, version_of(catalog.meta()))
+    if order.places("image").size and len(order.numbers) >= LEAST_RECORDS:
+        order.position_of(int(order.numbers[0]))
 
 
 def rows_by_number(catalog: Catalog, columns: str, numbers: Sequence[int]) -> Iterator[tuple[Any, ...]]:

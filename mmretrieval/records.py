@@ -47,12 +47,15 @@ class Records:
 
     def position(self, record_id: str) -> int:
         """Where the id stands in `ids`; raises NotFound."""
-        position = bisect_left(self.ids, record_id)
-        if position == len(self.ids) or self.ids[position] != record_id:
-            raise NotFound(
-                f"{self.index}: no picture has the id '{record_id}'; list them with: mmretrieval info --files"
-            )
-        return position
+        if isinstance(self.ids, Ids):
+            found = self._catalog.rows("SELECT number FROM records WHERE id = ?", [record_id])
+            if found:
+                return self._order.position_of(found[0][0])
+        else:
+            position = bisect_left(self.ids, record_id)
+            if position < len(self.ids) and self.ids[position] == record_id:
+                return position
+        raise NotFound(f"{self.index}: no picture has the id '{record_id}'; list them with: mmretrieval info --files")
 
     def record(self, record_id: str) -> ImageRecord:
         return self.records([record_id])[0]

@@ -175,6 +175,13 @@ def test_any_place_and_any_slice_is_that_of_the_list(lazy, data):
     assert ids.at(np.array(positions, dtype=np.int64)) == [plain[each] for each in positions]
 
 
+def test_the_position_of_a_number_is_that_of_its_record(folder):
+    for least in (1, COUNT):
+        catalog, order = opened(folder, least)
+        with closing(catalog):
+            assert [order.position_of(number) for number in order.numbers.tolist()] == list(range(COUNT - 50))
+
+
 def test_records_and_ids_at_positions_are_those_of_the_ids(made):
     positions = np.array([5, 0, 5, 600, 12])
     with Collection.open(made) as collection:
