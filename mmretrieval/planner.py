@@ -14,6 +14,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from mmretrieval import registry
 from mmretrieval.catalog import Catalog
 from mmretrieval.collection import Collection
@@ -22,7 +24,6 @@ from mmretrieval.lock import sole_writer
 from mmretrieval.vectors import legal_queries
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from mmretrieval.protocols import Index
@@ -156,9 +157,10 @@ def _built(
 
     samples = {"image": like_pictures(rows, QUERIES)}
     if text_queries is not None and len(text_queries):
-        samples["text"] = measured(rows, legal_queries(text_queries, rows.dim)[:QUERIES])
+        some = np.linspace(0, len(text_queries) - 1, min(QUERIES, len(text_queries))).astype(int)
+        samples["text"] = measured(rows, legal_queries(text_queries, rows.dim)[some])
     built = index.build(progress)
-    points = curve(index, built, samples, recall)
+    points = curve(index, built, samples, recall, progress)
     point = chosen(points, recall)
     try:
         size = index.adopt(built, point.effort)

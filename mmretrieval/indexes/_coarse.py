@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from mmretrieval.segments import Rows
 
     Found = tuple[NDArray[np.int64], NDArray[np.float32]]
-    Report = Callable[[str, int, int], None]  # what is being done, how much of it, out of how much
+
+Report = Callable[[str, int, int], None]  # what is being done, how much of it, out of how much
 
 log = logging.getLogger(__name__)
 

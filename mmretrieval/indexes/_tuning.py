@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from mmretrieval.indexes._coarse import Coarse, Effort
+from mmretrieval.indexes._coarse import Coarse, Effort, Report
 from mmretrieval.indexes._scan import Span, scan
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 TOP = 10
 FETCHES = (20, 30, 50, 100, 200, 400)  # rows proposed for ten
-_PLENTY = 1.05  # a larger reach is tried while the best found costs more than so many times as much
 
 
 class Sample(NamedTuple):
@@ -68,16 +67,21 @@ def like_pictures(rows: Rows, count: int, seed: int = 1) -> Sample:
     return Sample(queries, np.stack(others))
 
 
-def curve(index: Coarse, built: Any, samples: Mapping[str, Sample], target: float) -> list[Point]:
+def curve(
+    index: Coarse, built: Any, samples: Mapping[str, Sample], target: float, report: Report | None = None
+) -> list[Point]:
     """Efforts of rising reach until one meets the target on every kind of query, or all have been tried.
 
     For each reach stands the least number of proposals that meets the target, or the largest number.
     """
-    points = []
-    for reach in index.reaches():
+    points: list[Point] = []
+    reaches = index.reaches()
+    for reach in reaches:
         several = list(_points(index, built, samples, reach))
         enough = [point for point in several if point.least() >= target]
         points.append(enough[0] if enough else several[-1])
+        if report is not None:
+            report("tuning the index", len(reaches) if enough else len(points), len(reaches))
         if enough:
             break
     return points

@@ -2,6 +2,9 @@
 
 import json
 import logging
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -311,3 +314,81 @@ def test_random_upserts_do_not_disturb_random_unit_rows():
     rows = storage.rows()
     assert (rows.n, rows.stored, rows.owners[7]) == (50, 51, -1)
     np.testing.assert_array_equal(rows.take([7])[0], vector.astype(np.float16))
+
+
+# The share of the true ten among the first 10, 20, 50 and 100 proposals when all lists are looked at.
+CODES = {
+    "hnsw": {"image": (0.89, 1.0, 1.0, 1.0), "text": (0.98, 1.0, 1.0, 1.0)},
+    "ivf": {"image": (0.89, 1.0, 1.0, 1.0), "text": (0.98, 1.0, 1.0, 1.0)},
+    "pq": {"image": (0.28, 0.46, 0.81, 0.99), "text": (0.39, 0.61, 0.90, 0.99)},
+    "rabitq": {"image": (0.43, 0.68, 0.95, 0.99), "text": (0.40, 0.62, 0.90, 0.99)},
+}
+
+
+@every_coarse
+def test_codes_are_as_good_as_they_were_measured_to_be(name):
+    index = built(name)
+    samples = {"image": like_pictures(index.rows, 200), "text": measured(index.rows, TEXTS)}
+    effort = Effort(index.reaches()[-1], 100)
+    for kind, sample in samples.items():
+        proposed = index.propose(_BUILT[name, index.rows.key], sample.queries, effort, None)
+        for first, least in zip((10, 20, 50, 100), CODES[name][kind], strict=True):
+            shares = [np.isin(true, some[:first]).mean() for true, some in zip(sample.truth, proposed, strict=True)]
+            assert np.mean(shares) >= least - 0.02, (kind, first)
+
+
+@pytest.mark.parametrize("name", ["ivf", "pq", "rabitq"])
+def test_lists_of_sorted_files_are_about_equally_long(name):
+    import faiss
+
+    rows = MemoryRows(PICTURES[np.argsort(PICTURES[:, 0])], block=1000)
+    rows._slots, rows._rows = np.arange(N), rows.matrix
+    rows.owners = np.arange(N, dtype=np.int32)
+    index = registry.load("indexes", name)(rows).build()
+    assert faiss.extract_index_ivf(index).invlists.imbalance_factor() <= 1.5
+
+
+@every_coarse
+def test_no_recipe_drops_dimensions_which_would_spoil_inner_products(name):
+    assert "PCA" not in registry.load("indexes", name).recipe(10**6, 512)
+
+
+OPEN = """
+import sys, numpy as np
+from pathlib import Path
+sys.path[:0] = {paths!r}
+import faiss
+from example_rows import MemoryRows, random_unit
+from mmretrieval import registry
+from mmretrieval.indexes import _cache
+def own():
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("RssAnon"))
+rows = MemoryRows(random_unit(20_000, 512), block=1000)
+queries = random_unit(3, 512, seed=1)
+faiss.IndexFlatIP(4)
+before = own()
+index, told = _cache.load(Path({cache!r}), {name!r}, rows)
+used = own() - before
+found = registry.load("indexes", {name!r})(rows, Path({cache!r}))
+found.always_exact = 0
+print(used, told["bytes"], [positions.tolist() for positions, _ in found.search(queries, 10)])
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the system does not tell a program's own memory")
+def test_an_opened_index_is_mapped_and_gives_processes_the_same_answer(tmp_path):
+    rows = MemoryRows(random_unit(20_000, 512), block=1000)
+    index = registry.load("indexes", "ivf")(rows, tmp_path)
+    index.adopt(index.build(), Effort(16, 50))
+    index.always_exact = 0
+    here = [positions.tolist() for positions, _ in index.search(random_unit(3, 512, seed=1), 10)]
+    code = OPEN.format(paths=sys.path, cache=str(tmp_path), name="ivf")
+    running = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    for process in running:
+        said, _ = process.communicate()
+        used, size, answer = said.split(maxsplit=2)
+        assert process.returncode == 0
+        assert int(size) > 20_000 * 512
+        assert int(used) < 0.05 * int(size) + 2**19  # half a megabyte for what FAISS keeps of any index
+        assert json.loads(answer) == here
