@@ -2,7 +2,7 @@
 
 Size limits are checked before anything is decoded; a picture that is cut off or damaged is refused, never shown half
 grey; what comes back is upright 8-bit RGB. Memory per picture is bounded: JPEGs are decoded at the scale that is
-needed, other formats are scaled down at once.
+needed, other formats are scaled down at once where they are much larger.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ def open_image(
 ) -> Image.Image:
     """The picture at `path`: RGB, turned upright, complete; of an animation the first frame.
 
-    With `min_side` a larger picture comes scaled down until its shorter side is twice that; use it when the picture
-    is going to be scaled down to that side anyway. `shown` is the name used in errors. Raises NotFound when there is
+    With `min_side` a much larger picture comes scaled down until its shorter side is twice to four times that; use it
+    when the picture is going to be scaled down to that side anyway. `shown` is the name used in errors. Raises NotFound when there is
     no such file, UnreadableImage with the reason otherwise.
     """
     shown = str(path) if shown is None else shown

@@ -146,7 +146,7 @@ class _Run:
         _check_root(self.root, self.meta, index)
         self.batches = Batches(catalog, index, encoder, batch_size)
         self.reader = Reader(self.root, encoder.input_size, self.batches.known)
-        self.window = 2 * batch_size
+        self.window = batch_size  # as many again are held by the batch in hand
         self.progress = progress or (lambda _: None)
         self.stop = stop or (lambda: False)
         self.warnings: list[str] = []

@@ -90,7 +90,7 @@ def test_an_orientation_that_does_not_exist_changes_nothing(orientation):
 def test_a_scaled_jpeg_is_nearly_the_full_one_scaled_down_and_never_too_small(min_side):
     data = encoded(picture(11, 1200, 800), "JPEG", quality=90)
     scaled = decode(data, shown="x", min_side=min_side).image
-    assert min(scaled.size) == 2 * min_side
+    assert 2 * min_side <= min(scaled.size) < 4 * min_side
     target = (min_side * 3 // 2, min_side)
     full = decode(data, shown="x").image
     assert full.size == (1200, 800)
@@ -108,8 +108,8 @@ def test_another_format_is_scaled_down_in_proportion():
     assert np.abs(scaled - blocks).mean() < 1
 
 
-@pytest.mark.parametrize("min_side", [10, 19, 224])
-def test_a_picture_less_than_twice_as_large_as_asked_for_is_left_alone(min_side):
+@pytest.mark.parametrize("min_side", [6, 10, 19, 224])
+def test_a_picture_less_than_four_times_as_large_as_asked_for_is_left_alone(min_side):
     image = picture(3, 40, 20)
     assert np.array_equal(pixels(encoded(image, "PNG"), min_side=min_side), array(image))
 
@@ -377,7 +377,7 @@ def test_own_limits_of_pixels_memory_and_bytes(tmp_path):
 def test_a_large_jpeg_passes_the_memory_limit_when_it_is_decoded_small():
     data = encoded(picture(1, 1600, 1200), "JPEG")
     assert "too large" in reason(data, max_memory=2**21)
-    assert decode(data, shown="x", min_side=100, max_memory=2**21).image.size == (267, 200)
+    assert decode(data, shown="x", min_side=100, max_memory=2**21).image.size == (400, 300)
 
 
 def test_huge_or_damaged_exif_does_no_harm():
@@ -476,7 +476,7 @@ def test_real_photographs_decode_small_like_they_do_in_full():
             small = open_image(path, min_side=64)
             full = open_image(path)
         twin = full.resize((32, 32), Image.Resampling.BOX)
-        assert min(small.size) == min(128, *full.size), path
+        assert min(128, *full.size) <= min(small.size) < 256, path
         assert np.abs(array(twin) - array(small.resize((32, 32), Image.Resampling.BOX))).mean() < 4, path
 
 
