@@ -18,11 +18,12 @@ from mmretrieval import registry
 from mmretrieval.asks import MLLM
 from mmretrieval.bench.content import digest, query_facts
 from mmretrieval.bench.gallery import Gallery, build
-from mmretrieval.bench.results import Result, compared, cost_of, measured, oracle
+from mmretrieval.bench.results import Result, compared, cost_of, measured
 from mmretrieval.bench.running import Ranked, run_all
 from mmretrieval.benchmarks import Benchmark
 from mmretrieval.evaluation.experiment import WHOLE_RANKING, SearchesMany
 from mmretrieval.evaluation.measures import parse_measures
+from mmretrieval.evaluation.reach import oracle
 from mmretrieval.presets.opening import first_stage_of, open_preset
 from mmretrieval.presets.preset import Preset
 from mmretrieval.protocols import Encoder
@@ -127,7 +128,7 @@ class Bench:
 
     def _oracle(self, benchmark: Benchmark, first: Result, depth: int) -> Result:
         about = f"what a perfect reranker of the first {depth} would make of: {first.name}"
-        run = oracle(benchmark, first.run, depth)
+        run = oracle(first.run, benchmark.qrels, depth)
         return measured(f"oracle@{depth} of {first.name}", about, benchmark, run, measures=self.measures)
 
 

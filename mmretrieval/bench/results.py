@@ -94,16 +94,6 @@ def compared(first: Result, second: Result) -> tuple[Difference, ...]:
     return tuple(difference(name, first.by_query[name], second.by_query[name]) for name in second.tables)
 
 
-def oracle(benchmark: Benchmark, run: Mapping[str, Sequence[str]], depth: int) -> dict[str, list[str]]:
-    """The run as a reranker that knows the judgements leaves it: the first `depth` by grade, the rest as it was."""
-    best = {}
-    for query, ranked in run.items():
-        grades = benchmark.qrels.get(query, {})
-        head = sorted(ranked[:depth], key=lambda each: -max(grades.get(each, 0), 0))
-        best[query] = [*head, *ranked[depth:]]
-    return best
-
-
 def cost_of(ranked: Sequence[Ranked]) -> Cost:
     """The sums over all steps of all queries."""
     statuses: dict[str, Counter[str]] = {}

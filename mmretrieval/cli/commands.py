@@ -24,6 +24,7 @@ COMMANDS = {
     "submit": "submit",
     "bench": "bench",
     "compare": "compare",
+    "marks": "marks",
     "list": "listing",
     "doctor": "doctor",
     "demo": "demo",

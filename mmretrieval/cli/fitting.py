@@ -17,7 +17,17 @@ if TYPE_CHECKING:
 
 def fit_blend(index: Path, rows: Sequence[QueryRow], qrels: Qrels, filter: str, **more: Any) -> Fit:  # noqa: A002
     """Fit the weights of a blend to these queries; they are kept in the index if they help on unseen queries."""
-    from mmretrieval.evaluation.blend import fit, remember
+    from mmretrieval.evaluation.blend import remember
+
+    found = fitted(index, rows, qrels, filter, **more)
+    if found.helps:
+        remember(index, found)
+    return found
+
+
+def fitted(index: Path, rows: Sequence[QueryRow], qrels: Qrels, filter: str, **more: Any) -> Fit:  # noqa: A002
+    """The weights of a blend that suit these queries; the index is not changed."""
+    from mmretrieval.evaluation.blend import fit
     from mmretrieval.evaluation.filtered import filtered
     from mmretrieval.first_stages.hybrid import Hybrid
     from mmretrieval.searcher import Searcher
@@ -26,10 +36,7 @@ def fit_blend(index: Path, rows: Sequence[QueryRow], qrels: Qrels, filter: str, 
         blend = searcher.pipeline.first_stage
         assert isinstance(blend, Hybrid), "a hybrid search was opened"
         rows, qrels, _ = filtered(searcher.collection, filter, rows, qrels)
-        fitted = fit(blend, rows, qrels, progress=bar)
-    if fitted.helps:
-        remember(index, fitted)
-    return fitted
+        return fit(blend, rows, qrels, progress=bar)
 
 
 def fit_lines(fitted: Fit) -> list[str]:

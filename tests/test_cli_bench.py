@@ -1,0 +1,120 @@
+"""bench, compare and marks on the command line: reports, exit statuses, JSON."""
+
+import json
+
+import pytest
+from store_samples import save
+from test_cli import mmr, told
+
+from mmretrieval.evaluation.runs import write_qrels, write_run
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Pictures with captions, queries and judgements, as `datasets/folder.py` reads them."""
+    place = tmp_path / "set"
+    rows = []
+    for number in range(8):
+        save(place / "images" / f"p{number}.png", number)
+        colour = ("red", "blue")[number % 2]
+        rows.append({"id": f"p{number}", "path": f"images/p{number}.png", "caption": f"{colour} thing {number}"})
+    (place / "manifest.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    queries = [{"qid": f"q{n}", "text": f"the thing {n}", "type": ("even", "odd")[n % 2]} for n in range(6)]
+    (place / "queries.jsonl").write_text("".join(json.dumps(row) + "\n" for row in queries))
+    (place / "qrels.tsv").write_text("".join(f"q{n}\t0\tp{n}\t1\n" for n in range(6)))
+    return place
+
+
+def test_bench_writes_runs_and_reports_and_a_second_run_the_same(folder, tiny_clip_dir, tmp_path):
+    out = tmp_path / "out"
+    words = ["bench", "folder", "--data", folder, "--out", out, "--encoder", f"local-dir:{tiny_clip_dir}",
+             "--pipeline", "dense", "--pipeline", "bm25"]  # fmt: skip
+    lines = [line.split("\t") for line in mmr(*words).stdout.splitlines()]
+    assert ["bm25", "R@1", "1.0000", "1.0000", "1.0000"] in lines
+    assert {"dense", "oracle@20 of dense"} <= {line[0] for line in lines}
+    assert lines[-1] == ["report", str(out)]
+    assert {file.name for file in (out / "runs").iterdir()} == {
+        "dense.trec", "bm25.trec", "oracle@20-of-dense.trec", "oracle@20-of-bm25.trec",
+    }  # fmt: skip
+    first = {name: (out / name).read_bytes() for name in ("report.md", "report.html", "report.json")}
+    again = told(*words)
+    assert {name: (out / name).read_bytes() for name in first} == first
+    assert again["report"] == json.loads(first["report.json"])
+    compared = told("compare", out / "runs" / "dense.trec", out / "runs" / "bm25.trec", "--qrels", out / "qrels.tsv")
+    systems = {system["name"]: system for system in again["report"]["systems"]}
+    [recall] = [each for each in compared["measures"] if each["measure"] == "R@1"]
+    assert recall["b"] == systems["bm25"]["tables"]["R@1"][0]["mean"] == 1
+    assert recall["a"] == pytest.approx(systems["dense"]["tables"]["R@1"][0]["mean"], abs=1e-6)
+
+
+def test_bench_may_run_the_first_queries_alone_and_other_measures(folder, tmp_path):
+    report = told(
+        "bench", "folder", "--data", folder, "--out", tmp_path / "out", "--pipeline", "bm25", "--limit", 2,
+        "--measures", "RR P(rel=1)@2",
+    )["report"]  # fmt: skip
+    assert (report["benchmark"]["queries"], report["measures"]) == (2, ["RR", "P(rel=1)@2"])
+    assert "only the first 2 of 6 queries were run" in report["benchmark"]["notes"]
+    assert [cell["mean"] for cell in report["systems"][0]["tables"]["P(rel=1)@2"]] == [0.5, 0.5, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["nothing"], 2, "there is no 'nothing' among the datasets"),
+        (["folder", "--pipeline", "magic"], 2, "there is no preset 'magic'"),
+        (["folder", "--pipeline", "square"], 3, "'square' needs the method"),
+        (["folder", "--split", "nowhere"], 2, "has no split 'nowhere'"),
+        (["folder", "--measures", "mAP"], 2, "there is no measure 'mAP'"),
+        (["folder", "--limit", "-1"], 2, "greater than or equal to 0"),
+        (["cirr"], 4, "cirr"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_bench_cannot_do_is_one_sentence_with_its_status(folder, tmp_path, words, code, message):
+    report = told("bench", *words, "--data", folder, "--out", tmp_path / "out", code=code)
+    assert message in report["errors"][0]
+    assert not (tmp_path / "out").exists()
+
+
+def test_compare_prints_a_table_and_the_queries_that_change_most(tmp_path):
+    write_run(tmp_path / "a.trec", {"q1": ["x", "y"], "q2": ["x", "y"]})
+    write_run(tmp_path / "b.trec", {"q1": ["y", "x"], "q2": ["x", "y"]})
+    write_qrels(tmp_path / "q.tsv", {"q1": {"y": 1}, "q2": {"x": 1}, "q3": {"x": 1}})
+    done = mmr("compare", tmp_path / "a.trec", tmp_path / "b.trec", "--qrels", tmp_path / "q.tsv", "--measures", "R@1")
+    assert done.stdout.splitlines() == [
+        "measure\tA\tB\tB-A\tlow\thigh\tp\twins\tlosses",
+        "R@1\t0.5000\t1.0000\t+0.5000\t+0.0000\t+1.0000\t1.0000\t1\t0",
+        "gains\tR@1\tq1\t+1.0000",
+        "queries\t2",
+    ]
+    assert "judged queries that neither run has are left out: 1 (q3)" in done.stderr
+
+
+def test_compare_of_files_that_are_not_there_exits_4(tmp_path):
+    report = told("compare", tmp_path / "a.trec", tmp_path / "b.trec", "--qrels", tmp_path / "q.tsv", code=4)
+    assert "a.trec" in report["errors"][0]
+
+
+def test_presets_are_listed_with_what_they_lack():
+    lines = [line.split("\t") for line in mmr("list", "presets").stdout.splitlines()]
+    found = {name: about for kind, name, about, _ in lines if kind == "presets"}
+    assert found["dense"].endswith("Ready.")
+    assert "Needs the method" in found["square"]
+
+
+def test_marks_measure_an_index_and_suggest_a_depth(folder, tiny_clip_dir, tmp_path):
+    mmr("index", folder, "--index", tmp_path / "idx", "--encoder", f"local-dir:{tiny_clip_dir}")
+    marks = [{"query": f"the thing {n}", "id": f"p{n}", "mark": 1} for n in range(5)]
+    (tmp_path / "marks.jsonl").write_text("".join(json.dumps(mark) + "\n" for mark in [*marks, marks[0]]))
+    words = ["marks", tmp_path / "marks.jsonl", "--index", tmp_path / "idx", "--measures", "R@1 nDCG@5"]
+    report = told(*words, "--out", tmp_path / "out")
+    assert report["warnings"] == ["1 marks were given again and count once"]
+    assert (report["queries"], report["blend"]) == (5, None)
+    assert report["depth"]["at"]["10"]["mean"] == 1
+    lines = [line.split("\t") for line in mmr(*words).stdout.splitlines()]
+    assert [line[0] for line in lines][:2] == ["R@1", "nDCG@5"]
+    assert ["queries", "5"] in lines
+    assert lines[-1][:2] == ["blend", "-"]
+    again = told("eval", "--index", tmp_path / "idx", "--queries", tmp_path / "out" / "queries.jsonl",
+                 "--qrels", tmp_path / "out" / "qrels.tsv", "--measures", "R@1 nDCG@5")  # fmt: skip
+    assert again["measures"] == {name: pytest.approx(value["mean"]) for name, value in report["measures"].items()}
