@@ -8,8 +8,8 @@ that was tuned on pictures alone finds too little for them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,7 +33,8 @@ AUTO, EXACT = "auto", "exact"
 RECALL = 0.98
 META = "first_stage"  # the catalogue's name for the plan
 EXACT_UP_TO = 200_000  # vectors
-STALE = 0.2  # share of slots that are dead, or newer than the index, from which on it is built again
+STALE = 0.2  # share of slots that are dead, or were written after training, from which on it is built again
+TAIL = 50_000  # slots behind the index, all scanned by every search, from which on they are added to it
 QUERIES = 200  # of each kind, to tune on
 
 Progress = Callable[[str, int, int], None]  # what is being done, how much of it, out of how much
@@ -50,7 +51,8 @@ class Prepared:
     kind: str
     asked: str = AUTO  # the kind that was asked for; it stays when the index is built again
     bytes: int = 0  # of the index file; 0 for exact search, which needs none
-    slots: int = 0  # how many stored rows it was built over
+    slots: int = 0  # how many stored rows it holds
+    trained: int = 0  # how many there were when it was trained and tuned
     recall: Mapping[str, float | None] = field(default_factory=lambda: {"text": 1.0, "image": 1.0})
     target: float = RECALL
     tuned_on: Mapping[str, int] = field(default_factory=dict)  # how many queries of each kind
@@ -77,7 +79,8 @@ def prepare(
     `kind` is a name from `mmretrieval list indexes`; "auto" what was asked for before, or else the planner's choice.
     `recall` is the recall@10 to reach; None what was asked for before, or else 0.98. `memory` is the most bytes that
     the index may hold, None for no limit; `text_queries` are (q, dim) unit rows of texts such as users write.
-    An index that stands, asked for in the same way and not outgrown, is kept. Takes the writer's lock.
+    An index that stands, asked for in the same way and not outgrown, is kept, and what was written since is added to
+    it. Takes the writer's lock.
     Raises NotFound without an index, UsageError for arguments that cannot work, InvalidData for queries of another
     dimension, IndexLocked, StorageError.
     """
@@ -93,8 +96,8 @@ def prepare(
             prepared = Prepared(chosen, asked, target=target)
         elif rows.n < found.least_rows:
             prepared = Prepared(EXACT, asked, target=target)
-        elif _stands(collection, chosen, target, text_queries):
-            return Prepared(**collection.plan)
+        elif _answers(collection, chosen, target, text_queries) and not _is_outgrown(collection):
+            prepared = _extended(collection, progress)
         else:
             new = found(rows, collection.index / "cache" / "image")
             prepared = replace(_built(new, rows, target, text_queries, progress), asked=asked)
@@ -127,27 +130,53 @@ def open_index(collection: Collection, kind: str = AUTO) -> Index:
 
 
 def is_due(collection: Collection) -> bool:
-    """Whether `prepare` has something to do: no plan yet, or an index that is lost, or was outgrown.
+    """Whether `prepare` has something to do: no plan yet, or an index that is lost, outgrown, or has a long tail.
 
-    Outgrown is an index when a fifth of what is stored is newer or dead, or after the vectors were compacted.
+    Outgrown is an index when a fifth of what is stored is dead or was written after its training, and after the
+    vectors were compacted.
     """
     if not collection.plan:
         return collection.count > EXACT_UP_TO
     kind, rows = collection.plan["kind"], collection.rows("image")
     if not hasattr(registry.load("indexes", kind), "build"):
         return collection.plan["asked"] != kind and rows.n > EXACT_UP_TO
-    index: Any = open_index(collection, kind)
-    changed = 2 * rows.stored - collection.plan["slots"] - rows.n  # slots that are newer, and slots that are dead
-    return bool(changed > STALE * rows.stored or not index.is_built())
+    return _is_outgrown(collection) or rows.stored - collection.plan["slots"] > TAIL
 
 
-def _stands(collection: Collection, kind: str, recall: float, text_queries: NDArray[np.float32] | None) -> bool:
-    """Whether the plan on record answers the same request and needs no work."""
+def _is_outgrown(collection: Collection) -> bool:
+    rows, index = collection.rows("image"), _planned(collection)
+    changed = 2 * rows.stored - collection.plan["trained"] - rows.n  # slots that are newer, and slots that are dead
+    return changed > STALE * rows.stored or not index.is_built()
+
+
+def _planned(collection: Collection) -> Any:
+    """The coarse index that the plan on record names."""
+    return open_index(collection, collection.plan["kind"])
+
+
+def _answers(collection: Collection, kind: str, recall: float, text_queries: NDArray[np.float32] | None) -> bool:
+    """Whether the plan on record is for the same request."""
     plan = collection.plan
     if plan.get("kind") != kind or plan["target"] != recall:
         return False
-    knows_texts = plan["recall"]["text"] is not None or text_queries is None
-    return knows_texts and not is_due(collection)
+    return plan["recall"]["text"] is not None or text_queries is None
+
+
+def _extended(collection: Collection, progress: Progress | None) -> Prepared:
+    """The plan on record, with all rows in its index; nothing is trained or tuned."""
+    plan, rows = Prepared(**collection.plan), collection.rows("image")
+    if rows.stored == plan.slots:
+        return plan
+    with _storing(collection.index):
+        return replace(plan, bytes=_planned(collection).extend(progress), slots=rows.stored)
+
+
+@contextmanager
+def _storing(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, RuntimeError) as error:  # FAISS reports a full disk as RuntimeError
+        raise StorageError(f"{folder}: its index cannot be kept ({error}); make room and index again") from error
 
 
 def _built(
@@ -162,14 +191,13 @@ def _built(
     built = index.build(progress)
     points = curve(index, built, samples, recall, progress)
     point = chosen(points, recall)
-    try:
+    with _storing(index.cache):
         size = index.adopt(built, point.effort)
-    except (OSError, RuntimeError) as error:  # FAISS reports a full disk as RuntimeError
-        raise StorageError(f"{index.cache}: the index cannot be kept ({error}); make room and index again") from error
     return Prepared(
         kind=index.name,
         bytes=size,
         slots=int(built.ntotal),
+        trained=int(built.ntotal),
         recall={kind: round(point.recall[kind], 4) if kind in point.recall else None for kind in ("text", "image")},
         target=recall,
         tuned_on={kind: len(sample.queries) for kind, sample in samples.items()},

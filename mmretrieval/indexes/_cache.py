@@ -31,10 +31,11 @@ _END = 2**20  # bytes read at either end
 _PAGE, _PAGES = 4096, 64
 
 
-def load(folder: Path, kind: str, rows: Rows) -> tuple[Any, dict[str, Any]] | None:
+def load(folder: Path, kind: str, rows: Rows, *, mapped: bool = True) -> tuple[Any, dict[str, Any]] | None:
     """The index, mapped from disk, and what was told when it was saved; None where none was kept.
 
-    Raises InvalidData when it is damaged or was built from other rows, and says which.
+    An index that is not mapped but read into memory can be added to. Raises InvalidData when it is damaged or was
+    built from other rows, and says which.
     """
     import faiss
 
@@ -47,7 +48,7 @@ def load(folder: Path, kind: str, rows: Rows) -> tuple[Any, dict[str, Any]] | No
             raise InvalidData(f"{path}: the index is damaged")
         if told["slots"] > rows.stored or rows.storage_key(told["slots"]) != told["rows"]:
             raise InvalidData(f"{path}: the index was built from other vectors")
-        index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
+        index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC if mapped else 0)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:

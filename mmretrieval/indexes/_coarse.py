@@ -208,11 +208,26 @@ class Coarse(Index):
         )
         self.prepare_training(index)
         index.train(self.sample(self.training_rows))
-        for slot, matrix in self.rows.stored_blocks(0, _ROWS):
+        self._add(index, report)
+        return index
+
+    def extend(self, report: Report | None = None) -> int:
+        """Add the rows written since to the index that was kept, without training anew; returns its bytes.
+
+        Raises InvalidData where there is none that fits, OSError, or RuntimeError from FAISS, where the disk refuses.
+        """
+        kept = None if self.cache is None else _cache.load(self.cache, self.name, self.rows, mapped=False)
+        if kept is None:
+            raise InvalidData(f"there is no index of kind '{self.name}' to add to: build it")
+        index, told = kept
+        self._add(index, report)
+        return self.adopt(index, Effort(*told["effort"]))
+
+    def _add(self, index: Any, report: Report | None) -> None:
+        for slot, matrix in self.rows.stored_blocks(int(index.ntotal), _ROWS):
             index.add(matrix.astype(np.float32))
             if report is not None:
                 report("adding vectors to the index", slot + len(matrix), self.rows.stored)
-        return index
 
     def sample(self, count: int, seed: int = 0) -> NDArray[np.float32]:
         """Up to `count` live rows drawn at random, in the order of their slots."""
