@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     Rows = NDArray[np.float64]
 
 
+_COSINES = ("dense", "superglobal")  # whose scores are inner products of rows, or means of such
+
+
 class SuperGlobal(Refiner):
     """Smooths the scores of a shortlist by those of its nearest neighbours, when the best hit has some.
 
@@ -83,12 +86,16 @@ class SuperGlobal(Refiner):
         has_words = bool(query.text.strip()) or any(part.text.strip() for part in query.parts)
         if self.form == "full" and (has_words or not seeks_alike):
             return "the full form is for pictures that seek pictures"
+        if self.form == "full" and any(hit.by not in _COSINES for hit in shortlist):
+            return f"the full form needs cosines, and the scores are those of '{shortlist[0].by}'"
         return "" if len(shortlist) > 1 else "there are no neighbours in a list so short"
 
     def _hit(self, hit: Hit, score: float) -> Hit:
         assert hit.score is not None, "refine leaves hits without scores alone"
-        scores = {**hit.scores, self.name: hit.scores.get(self.name, 0.0) + score - hit.score}
-        return replace(hit, by=self.name, score=score, scores=scores)
+        change = score - hit.score
+        scores = {**hit.scores, self.name: hit.scores.get(self.name, 0.0) + change}
+        why = "; ".join(part for part in (hit.why, f"{change:+.2f} by its neighbours") if part)
+        return replace(hit, by=self.name, score=score, scores=scores, why=why)
 
 
 def near_the_best(similar: Rows, gap: float) -> int:

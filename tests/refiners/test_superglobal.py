@@ -1,5 +1,7 @@
 """SuperGlobal against its formulas written out with loops, and where it helps and must not harm."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from example_rows import unit
@@ -50,7 +52,7 @@ def test_one_number_worked_by_hand():
 
 
 class Nearest(FirstStage):
-    """Pictures by their inner product with the row that the query names by its id."""
+    """Pictures by their inner product with the row that the query names by its id; it stands for dense search."""
 
     def __init__(self, collection, aims):
         self.collection, self.aims = collection, aims
@@ -62,7 +64,7 @@ class Nearest(FirstStage):
         scores = self.collection.matrix.astype(float) @ self.aims[query.id]
         order = np.lexsort((np.arange(len(scores)), -scores))[:top_k]
         hits = [
-            Hit(self.collection.ids[at], self.name, float(scores[at]), scores={"image": float(scores[at])})
+            Hit(self.collection.ids[at], "dense", float(scores[at]), scores={"image": float(scores[at])})
             for at in order
         ]
         return Ranking(query, tuple(hits))
@@ -143,6 +145,7 @@ def test_the_channels_still_add_up_and_the_old_shares_stay():
         assert sum(hit.scores.values()) == pytest.approx(hit.score, abs=1e-9)
         assert hit.scores["image"] == old[hit.id].scores["image"]
         assert hit.by == "superglobal"
+        assert hit.why.endswith(" by its neighbours")
 
 
 def test_what_lies_behind_the_shortlist_keeps_its_order():
@@ -168,6 +171,17 @@ def test_the_full_form_leaves_queries_with_words_alone_and_says_so(query):
     assert after.hits == ranking.hits
     assert after.steps[-1].note == "left as it was: the full form is for pictures that seek pictures"
     assert SuperGlobal().refine(ranking, collection).ids != ranking.ids
+
+
+def test_the_full_form_leaves_scores_that_are_no_cosines_alone():
+    collection, before = shortlist()
+    fused = Ranking(
+        before.query, tuple(replace(hit, by="hybrid", score=1 / (60 + n)) for n, hit in enumerate(before.hits))
+    )
+    after = SuperGlobal(form="full").refine(fused, collection)
+    assert after.hits == fused.hits
+    assert after.steps[-1].note == "left as it was: the full form needs cosines, and the scores are those of 'hybrid'"
+    assert SuperGlobal().refine(fused, collection).ids != fused.ids
 
 
 def test_hits_without_scores_stay():
