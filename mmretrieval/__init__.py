@@ -24,9 +24,10 @@ if TYPE_CHECKING:
     from mmretrieval.evaluation.experiment import evaluate
     from mmretrieval.indexing import IndexReport
     from mmretrieval.indexing_vectors import index_vectors
+    from mmretrieval.making import index
     from mmretrieval.pipeline import Pipeline
     from mmretrieval.preparing import prepare
-    from mmretrieval.searcher import Searcher, index
+    from mmretrieval.searcher import Searcher
     from mmretrieval.types import Hit, ImageRecord, Query, Ranking, Step
 
 _HOMES = {
@@ -41,7 +42,7 @@ _HOMES = {
     "Searcher": "searcher",
     "Step": "types",
     "evaluate": "evaluation.experiment",
-    "index": "searcher",
+    "index": "making",
     "index_vectors": "indexing_vectors",
     "open_encoder": "encoders",
     "prepare": "preparing",

@@ -37,6 +37,15 @@ class CheckedEncoder(Encoder):
         self._checked: set[canary.Kind] = set()
         self._opening = Lock()
 
+    def over(self, collection: Collection) -> CheckedEncoder:
+        """The same for a newer snapshot; what was loaded and checked is not loaded and checked again."""
+        newer = CheckedEncoder(collection, self._given, self._device)
+        facts = (self._collection.fingerprint, self._collection.canaries())
+        if facts == (collection.fingerprint, collection.canaries()):
+            with self._opening:
+                newer._opened, newer._checked = self._opened, set(self._checked)
+        return newer
+
     @property
     def spec(self) -> str:  # type: ignore[override]  # plain attributes in the protocol, computed here
         return self._given if isinstance(self._given, str) else self._given.spec

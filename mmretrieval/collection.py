@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from mmretrieval.catalog import Catalog, folder_bytes
-from mmretrieval.errors import NotFound, StorageError
+from mmretrieval.creation import VECTORS
+from mmretrieval.errors import InvalidData, NotFound
 from mmretrieval.filters.fields import FieldUse
 from mmretrieval.filters.matching import Filters
 from mmretrieval.lexicon import Lexicon
 from mmretrieval.order import Order, version_of
 from mmretrieval.records import Records
+from mmretrieval.roots import find_root
 from mmretrieval.segments import Rows, Segment, map_segment
 
 if TYPE_CHECKING:
@@ -64,7 +66,7 @@ class Collection(Records):
             except BaseException:
                 catalog.close()
                 raise
-        raise StorageError(f"{index}: vector files named by the catalogue are missing; index again into a new folder")
+        raise InvalidData(f"{index}: vector files named by the catalogue are missing; index again into a new folder")
 
     def _map(self, channel: str, dim: int) -> list[tuple[int, NDArray[np.float16]]]:
         found = self._catalog.rows("SELECT number, rows FROM segments WHERE channel = ? ORDER BY number", [channel])
@@ -170,15 +172,8 @@ class Collection(Records):
 
         Raises NotFound for an index of ready vectors that was told of no pictures.
         """
-        if not self._meta["root"]:
-            raise NotFound(f"{self.index}: was made of ready vectors, so there are no pictures to show")
-        candidates = root_candidates(self.index, self._meta)
         sample = self._catalog.rows("SELECT path FROM records WHERE path != '' LIMIT 1")
-        if sample:
-            for candidate in candidates:
-                if (candidate / sample[0][0]).exists():
-                    return candidate
-        return next((candidate for candidate in candidates if candidate.is_dir()), candidates[-1])
+        return find_root(self.index, self._meta, [path for (path,) in sample])
 
     def path(self, record_id: str) -> Path:
         return self.root / self.record(record_id).path
@@ -249,15 +244,16 @@ class Collection(Records):
     # The whole
 
     def info(self) -> dict[str, Any]:
-        """What `mmretrieval info` shows: counts, encoder, fingerprint, bytes on disk, date, where the pictures lie."""
+        """What `mmretrieval info` shows: counts, encoder, bytes on disk, date, where the pictures lie, fingerprint."""
         states = dict(self._catalog.rows("SELECT state, COUNT(*) FROM files GROUP BY state"))
+        if self._meta["source"] == VECTORS:
+            states = {"indexed": self.count}
         return {
             "counts": {
                 "records": self.count,
                 **{state: states.get(state, 0) for state in ("indexed", "duplicate", "skipped", "ignored")},
             },
             "encoder": self.encoder_spec,
-            "fingerprint": dict(self.fingerprint),
             "channels": {channel: {"dim": self._dims[channel], "rows": self.rows(channel).n} for channel in self._dims},
             "bytes": folder_bytes(self.index),
             "created": self._meta["created"],
@@ -265,6 +261,7 @@ class Collection(Records):
             "source": self._meta["source"],
             "root": str(self.root) if self._meta["root"] else "",
             "is_drawn": self.is_drawn,
+            "fingerprint": dict(self.fingerprint),
         }
 
     @property
@@ -291,10 +288,3 @@ class Collection(Records):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def root_candidates(index: Path, meta: Mapping[str, Any]) -> list[Path]:
-    """Where the pictures may lie: beside the index folder as before, so both can be moved together, else as it was."""
-    absolute = Path(meta["root"])
-    relative = meta["root_from_index"]
-    return [absolute] if relative is None else [(index.resolve() / relative).resolve(), absolute]

@@ -19,7 +19,6 @@ from typing import Any
 
 from mmretrieval.batches import Batches
 from mmretrieval.catalog import Catalog
-from mmretrieval.collection import root_candidates
 from mmretrieval.compaction import tidy
 from mmretrieval.creation import VECTORS, check_empty, create_index, encoder_facts, root_facts
 from mmretrieval.errors import FingerprintMismatch, NotFound, UsageError
@@ -31,6 +30,7 @@ from mmretrieval.manifest import DEFAULT_NAME, Entry, read_manifest
 from mmretrieval.plan import Plan, by_path, plan_folder, plan_manifest
 from mmretrieval.protocols import Encoder
 from mmretrieval.quiet import quiet_pillow
+from mmretrieval.roots import root_candidates
 from mmretrieval.scan import look_below, scan
 
 _log = logging.getLogger(__name__)

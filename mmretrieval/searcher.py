@@ -1,4 +1,4 @@
-"""The one façade: index a folder, open the index, search it."""
+"""The one façade: open an index, search it, and go over to what is new in it."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Self
 
 from mmretrieval import registry
-from mmretrieval.captions import CLIP, NONE, check_spec, drop_captions, encode_captions, open_sentence
 from mmretrieval.checked_encoder import CheckedEncoder
 from mmretrieval.collection import Collection
 from mmretrieval.cutoff import STRICTNESS, Cutoff, Unrelated
 from mmretrieval.encoders import is_demo
-from mmretrieval.errors import NotFound, UsageError
+from mmretrieval.errors import UsageError
 from mmretrieval.finishing import search as search_and_finish
 from mmretrieval.near_duplicates import THRESHOLD
 from mmretrieval.near_duplicates import checked as checked_threshold
@@ -29,9 +28,6 @@ from mmretrieval.types import MINUS_WEIGHT, Compose, Part, Query, Ranking
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from mmretrieval.indexing import IndexReport, Progress
-
-DEFAULT = "default"
 DRAWN_WORLD_ONLY = (
     "this index was made with the demo model, which knows nothing but the drawn demo pictures: for photographs its "
     "order means little; index them again into a new folder with a real model (mmretrieval index --help names one)"
@@ -42,100 +38,10 @@ EMPTY = (
 _NO_WEIGHTS: Mapping[str, float] = MappingProxyType({})
 
 
-def index(
-    source: Path | str,
-    index: Path | str,
-    encoder: str | Encoder = DEFAULT,
-    manifest: Path | str | None = None,
-    *,
-    batch_size: int = 64,
-    device: str | None = None,
-    precision: Literal["fp32", "bf16"] | None = None,
-    captions: str | None = None,
-    progress: Callable[[Progress], None] | None = None,
-    stop: Callable[[], bool] | None = None,
-) -> IndexReport:
-    """Bring the index folder up to date with the pictures under `source`; what stands already is not done again.
-
-    "default" is the encoder the index was made with, or for a new one `encoders.DEFAULT_ENCODER`. `device` and
-    `precision` hold for an encoder given by name; without a precision it is that of the index, or fp32. A picture
-    that cannot be read is in the report's `skipped`.
-
-    With `captions` the captions of a manifest get vectors of their own, for hybrid search: "clip" makes them with the
-    encoder's text tower, "sentence:NAME" with a sentence-embedding model (extra `sentence`); "none" takes them out
-    again, and an index keeps the ones it has.
-    """
-    from mmretrieval.encoders import open_encoder
-    from mmretrieval.indexing import index as run
-
-    if batch_size < 1:
-        raise UsageError(f"the batch size is {batch_size}: use 1 or more")
-    if captions is not None:
-        check_spec(captions)
-    if not Path(source).is_dir():  # said before a model is loaded, or downloaded
-        raise NotFound(f"there is no folder {source}")
-    if isinstance(encoder, str):
-        made_with, made_in = _made_with(Path(index))
-        name = made_with if encoder == DEFAULT else encoder
-        encoder = open_encoder(name, device=device, precision=precision or made_in)
-    report = run(
-        Path(source),
-        Path(index),
-        encoder=encoder,
-        manifest=None if manifest is None else Path(manifest),
-        batch_size=batch_size,
-        progress=progress,
-        stop=stop,
-    )
-    if not report.interrupted:
-        report = replace(report, **_with_captions(Path(index), captions, encoder, device, progress, stop))
-    with Collection.open(Path(index)) as collection:
-        return replace(report, warnings=(*report.warnings, *_doubts(collection)))
-
-
-def _with_captions(
-    index: Path,
-    spec: str | None,
-    encoder: Encoder,
-    device: str | None,
-    progress: Callable[[Progress], None] | None,
-    stop: Callable[[], bool] | None,
-) -> dict[str, Any]:
-    """Brings the channel of captions up to date; what changes by it in the report."""
-    from mmretrieval.indexing import Progress
-
-    if spec == NONE:
-        drop_captions(index)
-        return {}
-    if spec is None:
-        with Collection.open(index) as collection:
-            spec = collection.caption_facts.get("encoder")
-    if spec is None:
-        return {}
-    texts = encoder if spec == CLIP else open_sentence(spec, device)
-
-    def told(done: int, total: int) -> None:
-        if progress is not None:
-            progress(Progress("captions", done, total))
-
-    count, is_complete = encode_captions(index, spec, texts, progress=told, stop=stop)
-    return {"captions": count, "interrupted": not is_complete}
-
-
-def _doubts(collection: Collection) -> tuple[str, ...]:
+def doubts(collection: Collection) -> tuple[str, ...]:
     """What a user should know of any answer from this index."""
     misused = is_demo(collection.encoder_spec) and not collection.is_drawn and collection.count
     return (DRAWN_WORLD_ONLY,) if misused else ()
-
-
-def _made_with(index: Path) -> tuple[str, Literal["fp32", "bf16"]]:
-    """The encoder's name and precision of an index; what is usual where there is none yet."""
-    try:
-        with Collection.open(index) as collection:
-            precision: Literal["fp32", "bf16"] = collection.fingerprint.get("precision", "fp32")
-            return collection.encoder_spec, precision
-    except NotFound:
-        return DEFAULT, "fp32"
 
 
 class Searcher:
@@ -145,11 +51,21 @@ class Searcher:
     one that computes otherwise than on the day of indexing, is refused with FingerprintMismatch.
     """
 
-    def __init__(self, collection: Collection, pipeline: Pipeline) -> None:
-        """Use `Searcher.open`, or give a pipeline of your own over an opened collection."""
+    def __init__(
+        self, collection: Collection, pipeline: Pipeline, renew: Callable[[Collection], Pipeline] | None = None
+    ) -> None:
+        """Use `Searcher.open`, or give a pipeline of your own over an opened collection.
+
+        `renew` makes the same pipeline over a newer snapshot, for `refresh`.
+        """
+        self._renew = renew
+        self._before: Collection | None = None  # the snapshot before this one, for searches that still read it
+        self._stand_on(collection, pipeline)
+
+    def _stand_on(self, collection: Collection, pipeline: Pipeline) -> None:
         self.collection = collection
         self.pipeline = pipeline
-        self._warnings = _doubts(collection) if collection.count else (EMPTY,)
+        self._warnings = doubts(collection) if collection.count else (EMPTY,)
         self._unrelated: Unrelated | None = None
 
     @classmethod
@@ -177,10 +93,39 @@ class Searcher:
             collection = Collection.open(Path(index))
             undo.callback(collection.close)
             checked = CheckedEncoder(collection, encoder, device)
-            first = open_first_stage(collection, checked, index_kind=index_kind, hybrid=hybrid, device=device)
-            pipeline = Pipeline([first, *refiners], collection=collection)
+
+            def over(snapshot: Collection) -> Pipeline:
+                nonlocal checked
+                checked = checked.over(snapshot)
+                first = open_first_stage(snapshot, checked, index_kind=index_kind, hybrid=hybrid, device=device)
+                return Pipeline([first, *refiners], collection=snapshot)
+
+            pipeline = over(collection)
             undo.pop_all()
-        return cls(collection, pipeline)
+        return cls(collection, pipeline, over)
+
+    def refresh(self) -> bool:
+        """Go over to what a writer has committed since; whether there was anything. For programs that run for long.
+
+        The encoder stays loaded. Searches that other threads have begun end on the snapshot they began with, which is
+        closed by the next refresh, so do not refresh more often than a search takes. Raises UsageError for a
+        searcher with a pipeline of one's own, and as `Collection.open` does; then the old snapshot stays.
+        """
+        if self._renew is None:
+            raise UsageError("this searcher has a pipeline of its own: open the collection again, and make it anew")
+        newest = self.collection.refresh()
+        if newest is self.collection:
+            return False
+        try:
+            pipeline = self._renew(newest)
+        except BaseException:
+            newest.close()
+            raise
+        if self._before is not None:
+            self._before.close()
+        self._before = self.collection
+        self._stand_on(newest, pipeline)
+        return True
 
     @property
     def ids(self) -> Sequence[str]:
@@ -258,6 +203,8 @@ class Searcher:
 
     def close(self) -> None:
         """Close the collection; a closed searcher cannot search."""
+        if self._before is not None:
+            self._before.close()
         self.collection.close()
 
     def __enter__(self) -> Self:

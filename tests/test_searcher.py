@@ -1,6 +1,8 @@
 """The façade: what it refuses, what it warns of, and that it loads no model before it must."""
 
 import dataclasses
+import shutil
+import threading
 
 import numpy as np
 import pytest
@@ -158,3 +160,82 @@ def test_results_are_frozen_and_turn_into_json(index):
     told = json.loads(json.dumps(ranking.to_dict()))
     assert [hit["rank"] for hit in told["hits"]] == [1, 2]
     assert [hit["id"] for hit in told["hits"]] == ranking.ids
+
+
+# Going over to a newer snapshot
+
+
+@pytest.fixture
+def growing(photos, tmp_path):
+    """An index of a copy of the photographs, and how a picture is added to it."""
+    folder = shutil.copytree(photos, tmp_path / "photos")
+    mm.index(folder, tmp_path / "idx", HashEncoder())
+
+    def add(name, seed):
+        pixels = np.random.default_rng(seed).integers(0, 255, (8, 8, 3), dtype=np.uint8)
+        Image.fromarray(pixels).resize((64, 64)).save(folder / f"{name}.png")
+        mm.index(folder, tmp_path / "idx", HashEncoder())
+
+    return tmp_path / "idx", add
+
+
+def test_refresh_goes_over_to_what_was_added_and_keeps_the_encoder(growing):
+    index, add = growing
+    encoder = Counting()
+    with mm.Searcher.open(index, encoder=encoder) as searcher:
+        before = searcher.search("words")
+        assert not searcher.refresh()
+        encoded = encoder.pictures, encoder.texts
+        add("q", 77)
+        assert "q" not in searcher.search("words").ids
+        assert searcher.refresh()
+        after = searcher.search("words", top_k=20)
+        assert set(after.ids) == {*before.ids, "q"}
+        assert encoder.pictures == encoded[0]  # neither loaded nor checked again
+        add("r", 78)
+        add("s", 79)
+        assert searcher.refresh()
+        assert not searcher.refresh()
+        with mm.Searcher.open(index, encoder=HashEncoder()) as anew:
+            assert searcher.search("words", top_k=20).hits == anew.search("words", top_k=20).hits
+
+
+def test_searches_in_other_threads_survive_a_refresh(growing):
+    index, add = growing
+    wrong, over = [], threading.Event()
+    with mm.Searcher.open(index, encoder=HashEncoder()) as searcher:
+
+        def look():
+            while not over.is_set():
+                try:
+                    if len(searcher.search(image_id="p1", top_k=3).hits) != 3:
+                        wrong.append("fewer hits than there are")
+                except Exception as error:  # noqa: BLE001 - whatever it is, the test fails by it
+                    wrong.append(error)
+
+        threads = [threading.Thread(target=look) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for number in range(4):
+            add(f"t{number}", 100 + number)
+            assert searcher.refresh()
+        over.set()
+        for thread in threads:
+            thread.join()
+    assert wrong == []
+
+
+def test_a_searcher_with_a_pipeline_of_its_own_cannot_be_refreshed(index):
+    with mm.Searcher.open(index, encoder=HashEncoder()) as searcher:
+        own = mm.Searcher(searcher.collection, searcher.pipeline)
+        with pytest.raises(UsageError, match="has a pipeline of its own"):
+            own.refresh()
+
+
+def test_another_encoder_by_name_is_refused_before_it_is_looked_for(photos, tmp_path):
+    mm.index(photos, tmp_path / "idx", Named("ViT-B-32/openai"))
+    for other in ("ViT-B-16/openai", "demo"):
+        with pytest.raises(FingerprintMismatch, match=f"made with the encoder 'ViT-B-32/openai', and '{other}' is"):
+            mm.index(photos, tmp_path / "idx", other)
+        with mm.Searcher.open(tmp_path / "idx", encoder=other) as searcher, pytest.raises(FingerprintMismatch):
+            searcher.search("words")

@@ -275,7 +275,7 @@ def test_a_missing_or_short_segment_is_named(pictures, tmp_path):
         with pytest.raises(InvalidData, match=r"000000\.f16: shorter than the 30 rows"):
             attempt()
     segment.unlink()
-    with pytest.raises(StorageError, match="vector files named by the catalogue are missing"):
+    with pytest.raises(InvalidData, match="vector files named by the catalogue are missing"):
         state(into)
     segment.write_bytes(whole)
     assert np.isfinite(state(into)[1]).all()

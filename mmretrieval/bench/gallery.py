@@ -21,8 +21,8 @@ from mmretrieval.collection import Collection
 from mmretrieval.encoders import DEFAULT_ENCODER, open_encoder
 from mmretrieval.errors import MMRetrievalError, NotFound
 from mmretrieval.indexing_vectors import index_vectors
+from mmretrieval.making import index as index_pictures
 from mmretrieval.protocols import Encoder
-from mmretrieval.searcher import index as index_pictures
 from mmretrieval.vectors import unit_rows
 
 if TYPE_CHECKING:

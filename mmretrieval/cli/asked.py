@@ -35,12 +35,12 @@ def query_of(
     if not (text.strip() or pictures or like):
         raise UsageError("there is nothing to search for: give words, --image, --like, or several of these")
     joined = bool(text.strip()) + len(pictures) + len(minus) + bool(like) + bool(unlike)
+    weights = parse_weights(weight) if weight is not None else {}  # first, so that a misspelt name is told as such
     if weight is not None and joined < 2:
         raise UsageError("--weight shares a search between words and a picture: give both, or leave it out")
     operator = _operator(compose)
     if compose != "sum" and joined < 2:
         raise UsageError(f"--compose {compose} joins several things: give words and --image, or leave it out")
-    weights = parse_weights(weight) if weight is not None else {}
     given = {"text": text.strip(), "image": images, "like": like, "unlike": unlike}
     for name in weights:
         if not given[name]:

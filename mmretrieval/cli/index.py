@@ -102,7 +102,7 @@ def _wishes(index_kind: str, recall: float | None, memory: str | None) -> dict[s
 def _of_pictures(source: Path, index: Path, encoder: str, manifest: Path | None, **more: Any) -> IndexReport:
     from mmretrieval.cli.interrupt import stoppable
     from mmretrieval.cli.progress import Bars
-    from mmretrieval.searcher import index as run
+    from mmretrieval.making import index as run
 
     with Bars() as bars, stoppable() as stop:
 

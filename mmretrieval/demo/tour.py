@@ -13,7 +13,8 @@ from mmretrieval.demo.write import write_world
 from mmretrieval.evaluation.experiment import evaluate
 from mmretrieval.evaluation.queries import QueryRow, read_queries
 from mmretrieval.evaluation.runs import Qrels, read_qrels
-from mmretrieval.searcher import Searcher, index
+from mmretrieval.making import index
+from mmretrieval.searcher import Searcher
 from mmretrieval.types import Hit, Query, Ranking
 
 if TYPE_CHECKING:

@@ -11,8 +11,9 @@ from mmretrieval.bench.protocol import Bench
 from mmretrieval.bench.report import report
 from mmretrieval.errors import MissingPrerequisite, NotFound
 from mmretrieval.evaluation.measures import parse_measure
+from mmretrieval.making import index
 from mmretrieval.presets.preset import Preset, StageSpec, read_preset
-from mmretrieval.searcher import Searcher, index
+from mmretrieval.searcher import Searcher
 from mmretrieval.types import Query
 
 DENSE = StageSpec("search", "dense", {})
