@@ -7,7 +7,9 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
 
 from mmretrieval import registry
 from mmretrieval.checked_encoder import CheckedEncoder
@@ -23,9 +25,10 @@ from mmretrieval.pipeline import OnError, Pipeline
 from mmretrieval.planner import AUTO
 from mmretrieval.protocols import Encoder
 from mmretrieval.specs import make
-from mmretrieval.types import MINUS_WEIGHT, Compose, Part, Query, Ranking
+from mmretrieval.types import MINUS_WEIGHT, Compose, Encoded, Part, Query, Ranking
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from PIL.Image import Image
 
 DRAWN_WORLD_ONLY = (
@@ -36,6 +39,12 @@ EMPTY = (
     "this index holds no picture, so nothing can be found; mmretrieval info --files tells what was left out, and why"
 )
 _NO_WEIGHTS: Mapping[str, float] = MappingProxyType({})
+
+
+def _picture(image: Path | str | Image | NDArray[np.floating[Any]] | None) -> Path | Image | Encoded | None:
+    if isinstance(image, np.ndarray):
+        return Encoded(tuple(image.ravel().tolist()))
+    return Path(image) if isinstance(image, str) else image
 
 
 def doubts(collection: Collection) -> tuple[str, ...]:
@@ -136,7 +145,7 @@ class Searcher:
         self,
         query: str | Query | None = None,
         *,
-        image: Path | str | Image | None = None,
+        image: Path | str | Image | NDArray[np.floating[Any]] | None = None,
         image_id: str | None = None,
         weights: Mapping[str, float] | None = None,
         top_k: int = 10,
@@ -150,20 +159,21 @@ class Searcher:
     ) -> Ranking:
         """The best `top_k` images for words, for a picture (a file, an opened image, or an id), or for both.
 
+        A vector (dim,) of the index's encoder, as `image`, stands for the picture it was made of, and needs no model.
         With a picture the words are the change that is wanted. `weights` holds a number for "text" and "image".
         `minus` holds words to lead away from, `like` and `unlike` ids of examples and counter-examples, `compose` says
         how the parts are joined, and `filter` restricts the search to the records it describes. For `cutoff` and
         `collapse` see `search_all`.
         """
         if isinstance(query, Query):
-            parts = (image, image_id, weights, filter, *minus, *like, *unlike)
-            if any(part not in (None, "") for part in parts) or compose != "sum":
+            parts = (image_id, weights, filter, *minus, *like, *unlike)
+            if image is not None or any(part not in (None, "") for part in parts) or compose != "sum":
                 raise UsageError("a Query holds its own picture, weights and filter: give either a Query or its parts")
         else:
             query = Query(
                 "q",
                 query or "",
-                Path(image) if isinstance(image, str) else image,
+                _picture(image),
                 image_id,
                 weights or _NO_WEIGHTS,
                 parts=tuple(Part(text=text, weight=-MINUS_WEIGHT) for text in minus),

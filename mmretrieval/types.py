@@ -45,14 +45,21 @@ class ImageRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Encoded:
+    """A vector that stands for a picture, of the same encoder as the index: it needs no model. Any length will do."""
+
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Part:
-    """One more part of a query: words, or a picture (a file, an opened image, or a record's id), with its weight.
+    """One more part of a query: words, or a picture (a file, an opened image, its vector, or a record's id).
 
     A negative weight leads away from the part.
     """
 
     text: str = ""
-    image: Path | Image | None = None
+    image: Path | Image | Encoded | None = None
     image_id: str | None = None
     weight: float = 1.0
 
@@ -68,7 +75,7 @@ class Part:
 class Query:
     """What is sought: words, a picture, a picture plus a change, examples, or several of these.
 
-    The picture is either a file or an opened image (`image`) or a record of the collection (`image_id`).
+    The picture is a file, an opened image or a vector (`image`), or a record of the collection (`image_id`).
     With a picture, `text` is the modification. `weights` holds one number for "text" and one for "image";
     a missing one is 1. `parts` are further words and pictures with weights of their own; `compose` says how words and
     pictures are joined. `like` and `unlike` are ids of confirmed examples and counter-examples, which `weights` may
@@ -79,7 +86,7 @@ class Query:
 
     id: str = "q"
     text: str = ""
-    image: Path | Image | None = None
+    image: Path | Image | Encoded | None = None
     image_id: str | None = None
     weights: Mapping[str, float] = field(default_factory=_nothing)
     exclude: frozenset[str] = frozenset()

@@ -299,6 +299,29 @@ def test_without_an_encoder_ids_are_searched_and_words_are_refused_with_the_cure
             searcher.search("a red bowl")
 
 
+def test_a_vector_is_searched_without_any_model_whatever_its_length(tmp_path):
+    matrix, query = rows(30), rows(1, seed=9)[0]
+    index_vectors(matrix, names(30), tmp_path / "idx")
+    unit = matrix / np.linalg.norm(matrix, axis=1, keepdims=True)
+    scores = unit @ (query / np.linalg.norm(query))
+    order = np.argsort(-scores)[:6]
+    with mm.Searcher.open(tmp_path / "idx") as searcher:
+        for asked in (query, query * 7, query.astype(np.float64)):
+            ranking = searcher.search(image=asked, top_k=6)
+            assert ranking.ids == [names(30)[at] for at in order]
+            assert [hit.score for hit in ranking.hits] == pytest.approx(scores[order], abs=2e-3)
+        assert ranking.hits[0].why == f"cosine {ranking.hits[0].score:.2f} to the vector"
+        without = searcher.search(image=query, unlike=[ranking.ids[0]], top_k=6)
+        assert ranking.ids[0] not in without.ids
+        with pytest.raises(InvalidData, match="query 'q': its vector has 5 numbers, and the index 12"):
+            searcher.search(image=query[:5])
+        for wrong in (query * 0, np.full(DIM, np.nan)):
+            with pytest.raises(InvalidData, match="query 'q': its vector is zero or not finite"):
+                searcher.search(image=wrong)
+        with pytest.raises(UsageError, match="either a Query or its parts"):
+            searcher.search(mm.Query(image_id="n001"), image=query)
+
+
 def test_with_an_encoder_words_are_searched_after_a_check(tmp_path):
     encoder = HashEncoder()
     matrix = np.random.default_rng(3).normal(size=(9, encoder.dim))

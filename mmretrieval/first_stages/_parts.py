@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 
-from mmretrieval.errors import NotFound, UnreadableImage, UsageError
+from mmretrieval.errors import InvalidData, NotFound, UnreadableImage, UsageError
 from mmretrieval.protocols import Encoder
-from mmretrieval.types import ImageRecord, Part, Query
+from mmretrieval.types import Encoded, ImageRecord, Part, Query
 from mmretrieval.vectors import unit_rows
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class _Wanted:
 
     item: Item
     text: str = ""
-    image: Path | Image | None = None
+    image: Path | Image | Encoded | None = None
 
 
 def items_of(queries: Sequence[Query], encoder: Encoder, collection: Collection) -> list[list[Item]]:
@@ -88,7 +88,7 @@ def items_of(queries: Sequence[Query], encoder: Encoder, collection: Collection)
         _open(query, one.image, encoder.input_size)
         for query, own in zip(queries, wanted, strict=True)
         for one in own
-        if one.image is not None
+        if one.image is not None and not isinstance(one.image, Encoded)
     ]
     pictures = iter(encoder.encode_images(opened) if opened else ())
     return [
@@ -128,7 +128,8 @@ def _main_parts(query: Query) -> Iterator[_Wanted]:
     weights = {kind: query.weights.get(kind, 1.0) for kind in ("image", "text")}
     if query.has_image and weights["image"] != 0:
         ids = () if query.image_id is None else (query.image_id,)
-        yield _Wanted(Item("image", "image", _NO_ROWS, weights["image"], "the picture", ids), image=query.image)
+        said = "the vector" if isinstance(query.image, Encoded) else "the picture"
+        yield _Wanted(Item("image", "image", _NO_ROWS, weights["image"], said, ids), image=query.image)
     if query.text.strip() and weights["text"] != 0:
         yield _Wanted(Item("text", "text", _NO_ROWS, weights["text"], "the words"), query.text)
 
@@ -156,9 +157,21 @@ def _with_rows(
     if one.text:
         assert words is not None, "every text was encoded"
         rows = words[None]
+    elif isinstance(one.image, Encoded):
+        rows = _given(query, one.image, collection)
     else:
         rows = next(pictures)[None] if one.image is not None else _stored(query, one.item.ids, collection)
     return replace(one.item, rows=rows)
+
+
+def _given(query: Query, vector: Encoded, collection: Collection) -> NDArray[np.float32]:
+    dim = collection.rows("image").dim
+    if len(vector.values) != dim:
+        raise InvalidData(f"query '{query.id}': its vector has {len(vector.values)} numbers, and the index {dim}")
+    try:
+        return unit_rows([vector.values])
+    except InvalidData as error:
+        raise InvalidData(f"query '{query.id}': its vector is zero or not finite, so it has no direction") from error
 
 
 def _stored(query: Query, ids: Sequence[str], collection: Collection) -> NDArray[np.float32]:
