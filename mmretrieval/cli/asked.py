@@ -6,7 +6,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from mmretrieval.cli.options import parse_image, parse_weights
 from mmretrieval.errors import UsageError
@@ -15,6 +17,19 @@ from mmretrieval.types import MINUS_WEIGHT, Compose, Part, Query
 if TYPE_CHECKING:
     from mmretrieval.evaluation.queries import QueryRow
 
+Pictures = Annotated[
+    list[str] | None,
+    typer.Option("--image", metavar="FILE|id:ID[@W]", help="A file or a picture of the index; may be repeated."),
+]
+Minus = Annotated[
+    list[str] | None, typer.Option("--minus", metavar="TEXT", help="Lead away from these words; may be repeated.")
+]
+Like = Annotated[
+    list[str] | None, typer.Option("--like", metavar="ID", help="A good example in the index; may be repeated.")
+]
+Unlike = Annotated[
+    list[str] | None, typer.Option("--unlike", metavar="ID", help="A bad example in the index; may be repeated.")
+]
 _WITH_WEIGHT = re.compile(r"(?P<picture>.+)@(?P<weight>[+-]?\d+(\.\d*)?|[+-]?\.\d+)")
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mmretrieval.cli.asked import query_of
+from mmretrieval.cli.asked import Like, Minus, Pictures, Unlike, query_of
 from mmretrieval.cli.options import (
     Compose,
     Device,
@@ -28,20 +28,11 @@ from mmretrieval.types import Hit, Ranking
 def search(
     index: IndexFolder,
     text: Annotated[str | None, typer.Argument(help="What is sought; with --image, the change that is wanted.")] = None,
-    image: Annotated[
-        list[str] | None,
-        typer.Option("--image", metavar="FILE|id:ID[@W]", help="A file or a picture of the index; may be repeated."),
-    ] = None,
+    image: Pictures = None,
     weight: Weight = None,
-    minus: Annotated[
-        list[str] | None, typer.Option("--minus", metavar="TEXT", help="Lead away from these words; may be repeated.")
-    ] = None,
-    like: Annotated[
-        list[str] | None, typer.Option("--like", metavar="ID", help="A good example in the index; may be repeated.")
-    ] = None,
-    unlike: Annotated[
-        list[str] | None, typer.Option("--unlike", metavar="ID", help="A bad example in the index; may be repeated.")
-    ] = None,
+    minus: Minus = None,
+    like: Like = None,
+    unlike: Unlike = None,
     compose: Compose = "sum",
     filter: Filter = "",  # noqa: A002 (the word that users know)
     explain: Annotated[
