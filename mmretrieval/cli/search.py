@@ -24,6 +24,22 @@ from mmretrieval.cli.report import Report, row
 from mmretrieval.errors import UsageError
 from mmretrieval.types import Hit, Ranking
 
+Explain = Annotated[
+    bool, typer.Option("--explain", help="Print also what each channel and each part of the query adds, and why.")
+]
+Cutoff = Annotated[
+    bool, typer.Option("--cutoff", help="Leave out what scores no better than pictures that do not belong.")
+]
+Strictness = Annotated[
+    float | None,
+    typer.Option("--strictness", metavar="S", help="With --cutoff, between 0 and 1; 0.75 is usual."),
+]
+Collapse = Annotated[bool, typer.Option("--collapse", help="Fold near-duplicates into the best-ranked of them.")]
+Alike = Annotated[
+    float | None,
+    typer.Option("--alike", metavar="COSINE", help="With --collapse, what counts as near; 0.97 is usual."),
+]
+
 
 def search(
     index: IndexFolder,
@@ -35,25 +51,13 @@ def search(
     unlike: Unlike = None,
     compose: Compose = "sum",
     filter: Filter = "",  # noqa: A002 (the word that users know)
-    explain: Annotated[
-        bool, typer.Option("--explain", help="Print also what each channel and each part of the query adds, and why.")
-    ] = False,
+    explain: Explain = False,
     hybrid: Hybrid = None,
     refine: Refine = None,
-    cutoff: Annotated[
-        bool, typer.Option("--cutoff", help="Leave out what scores no better than pictures that do not belong.")
-    ] = False,
-    strictness: Annotated[
-        float | None,
-        typer.Option("--strictness", metavar="S", help="With --cutoff, between 0 and 1; 0.75 is usual."),
-    ] = None,
-    collapse: Annotated[
-        bool, typer.Option("--collapse", help="Fold near-duplicates into the best-ranked of them.")
-    ] = False,
-    alike: Annotated[
-        float | None,
-        typer.Option("--alike", metavar="COSINE", help="With --collapse, what counts as near; 0.97 is usual."),
-    ] = None,
+    cutoff: Cutoff = False,
+    strictness: Strictness = None,
+    collapse: Collapse = False,
+    alike: Alike = None,
     top_k: Annotated[int, typer.Option("-k", "--top-k", min=1, help="How many pictures.")] = 10,
     index_kind: IndexKind = "auto",
     encoder: EncoderOverride = None,
