@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 
 def is_fit(record_id: str) -> bool:
     """Whether an id can stand in a run file, where columns are told apart by spaces and rows by line ends."""
+    if record_id.isascii():  # the usual case, told without looking at each letter
+        return record_id.isprintable() and " " not in record_id and bool(record_id)
     return bool(record_id) and not any(_is_blank(letter) for letter in record_id)
 
 

@@ -92,15 +92,20 @@ class GivenIds:
             raise
 
     def _fill(self, ids: Iterator[str]) -> int:
+        line, value = 0, ""
+
+        def checked() -> Iterator[tuple[int, str]]:
+            nonlocal line, value
+            for line, value in enumerate(ids, start=1):
+                self._check(value, line)
+                yield line, value
+
         self._table.execute("BEGIN")
-        line = 0
-        for line, value in enumerate(ids, start=1):
-            self._check(value, line)
-            try:
-                self._table.execute("INSERT INTO given VALUES (?, ?)", (line, value))
-            except sqlite3.IntegrityError as error:
-                ((first,),) = self._table.execute("SELECT line FROM given WHERE id = ?", (value,))
-                raise InvalidData(f"{self.name}:{line}: the id '{value}' stands in line {first} already") from error
+        try:
+            self._table.executemany("INSERT INTO given VALUES (?, ?)", checked())
+        except sqlite3.IntegrityError as error:
+            ((first,),) = self._table.execute("SELECT line FROM given WHERE id = ?", (value,))
+            raise InvalidData(f"{self.name}:{line}: the id '{value}' stands in line {first} already") from error
         self._table.execute("COMMIT")
         return line
 
