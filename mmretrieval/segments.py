@@ -212,11 +212,11 @@ class Rows:
 
         Raises NotFound for a position outside 0..n-1.
         """
-        return self.take_slots(self.slots(positions))
+        return self.take_slots(self.slots(positions)).astype(np.float32)
 
-    def take_slots(self, slots: NDArray[np.int64]) -> NDArray[np.float32]:
-        """The rows in these slots, (len(slots), dim)."""
-        taken = np.empty((len(slots), self.dim), dtype=np.float32)
+    def take_slots(self, slots: NDArray[np.int64]) -> NDArray[np.float16]:
+        """The rows in these slots as they are stored, (len(slots), dim)."""
+        taken = np.empty((len(slots), self.dim), dtype=ROW_TYPE)
         segments = np.searchsorted(self._starts, slots, side="right") - 1
         for segment in np.unique(segments):
             here = segments == segment

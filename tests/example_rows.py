@@ -50,7 +50,7 @@ class MemoryRows:
         return self.matrix[np.asarray(positions, dtype=np.int64)].astype(np.float32)
 
     def take_slots(self, slots) -> np.ndarray:
-        return self._rows[slots].astype(np.float32)
+        return self._rows[slots]
 
 
 def unit(matrix) -> np.ndarray:

@@ -51,7 +51,7 @@ class MemoryRows:
         return np.asarray(positions, dtype=np.int64)
 
     def take_slots(self, slots: np.ndarray) -> np.ndarray:
-        return self.take(slots)
+        return self.matrix[slots]
 
     def stored_blocks(self, first: int = 0, rows_per_block: int = 5) -> Iterator[tuple[int, np.ndarray]]:
         for start in range(first, self.n, rows_per_block):

@@ -21,10 +21,10 @@ import numpy as np
 
 from mmretrieval.errors import InvalidData, UsageError
 from mmretrieval.indexes import _cache
-from mmretrieval.indexes._scan import Span, scan
+from mmretrieval.indexes._scan import Span, among, scan
 from mmretrieval.indexes._views import bitmap
 from mmretrieval.protocols import Index
-from mmretrieval.vectors import allowed, best, legal_queries, row_scores
+from mmretrieval.vectors import allowed, best, legal_queries
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -125,11 +125,11 @@ class Coarse(Index):
         effort = Effort(math.ceil(loaded.effort.reach * wider), loaded.effort.fetch * 10 ** _decades(top_k))
         found = []
         for query, tail in zip(queries, tails, strict=True):
-            positions = self._proposed(loaded.index, query, effort, selector, mask)
-            if len(positions) + len(tail[0]) < top_k:
+            slots = self._proposed(loaded.index, query, effort, selector, mask)
+            if len(slots) + len(tail[0]) < top_k:
                 found.extend(scan(self.rows, query[None], top_k, Span(0, mask)))
             else:
-                found.append(self._refined(query, positions, tail, top_k))
+                found.append(_joined(among(self.rows, slots, query, top_k), tail, top_k))
         return found
 
     def _selector(self, loaded: _Loaded, mask: NDArray[np.bool_] | None, count: int) -> Any:
@@ -142,28 +142,24 @@ class Coarse(Index):
     def _proposed(
         self, index: Any, query: NDArray[np.float32], effort: Effort, selector: Any, mask: NDArray[np.bool_] | None
     ) -> NDArray[np.int64]:
-        """Positions of live and allowed rows that FAISS proposes."""
+        """Slots of live and allowed rows that FAISS proposes."""
         forbidden = 0 if mask is None or selector is not None else self.rows.n - int(np.count_nonzero(mask))
         dead = self.rows.stored / max(self.rows.n, 1) if selector is None else 1.0
         fetch = min(math.ceil(effort.fetch * dead) + forbidden, int(index.ntotal))
         slots = self.propose(index, query[None], Effort(effort.reach, fetch), selector)[0]
-        positions: NDArray[np.int64] = self.rows.owners[slots[slots >= 0]].astype(np.int64)
-        positions = positions[positions >= 0]
+        slots = slots[slots >= 0]
+        positions = self.rows.owners[slots]
+        may_be_found = positions >= 0
         if mask is not None:
-            positions = positions[mask[positions]]
-        return positions
+            may_be_found &= mask[positions]
+        live: NDArray[np.int64] = slots[may_be_found]
+        return live
 
     def propose(self, index: Any, queries: NDArray[np.float32], effort: Effort, selector: Any) -> NDArray[np.int64]:
         """Slots that FAISS finds nearest, (q, fetch), best first by its codes; -1 where it found no more."""
         settings = self.parameters(effort.reach, selector)
         _, slots = index.search(queries, effort.fetch, params=settings)
         return np.asarray(slots, dtype=np.int64)
-
-    def _refined(self, query: NDArray[np.float32], positions: NDArray[np.int64], tail: Found, top_k: int) -> Found:
-        scores = np.concatenate([row_scores(self.rows.take(positions), query), tail[1]])
-        positions = np.concatenate([positions, tail[0]])
-        order = best(scores, positions, top_k)
-        return positions[order], scores[order]
 
     # The FAISS index behind it
 
@@ -233,7 +229,7 @@ class Coarse(Index):
         """Up to `count` live rows drawn at random, in the order of their slots."""
         rng = np.random.default_rng(seed)
         positions = rng.choice(self.rows.n, size=min(count, self.rows.n), replace=False)
-        return self.rows.take_slots(np.sort(self.rows.slots(positions)))
+        return self.rows.take_slots(np.sort(self.rows.slots(positions))).astype(np.float32)
 
     def adopt(self, built: Any, effort: Effort) -> int:
         """Search from now on with a FAISS index that `build` made, and save it; returns its bytes, 0 without a cache.
@@ -248,6 +244,13 @@ class Coarse(Index):
 
 
 _FEW_FORBIDDEN = 200  # rows
+
+
+def _joined(one: Found, other: Found, top_k: int) -> Found:
+    """The best of two results over different rows."""
+    positions, scores = np.concatenate([one[0], other[0]]), np.concatenate([one[1], other[1]])
+    order = best(scores, positions, top_k)
+    return positions[order], scores[order]
 
 
 def _decades(top_k: int) -> int:

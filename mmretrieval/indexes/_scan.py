@@ -94,6 +94,19 @@ def _nearest(
     return every[order], np.concatenate(slots)[order]
 
 
+def among(rows: Rows, slots: NDArray[np.int64], query: NDArray[np.float32], top_k: int) -> Found:
+    """The best `top_k` of some live slots, exactly; a few near the edge are scored for good, and not all of them."""
+    matrix, fetch = rows.take_slots(slots), min(top_k + _EXTRA, len(slots))
+    products, labels = view(matrix).search(query[None], fetch)
+    near = labels[0]
+    if fetch < len(slots) and products[0][-1] >= products[0][top_k - 1] - 2 * margin(query):
+        near = np.arange(len(slots))
+    positions = rows.owners[slots[near]].astype(np.int64)
+    scores = row_scores(matrix[near], query)
+    order = best(scores, positions, top_k)
+    return positions[order], scores[order]
+
+
 def allowed_slots(rows: Rows, first: int, count: int, mask: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:
     """Which of `count` slots hold an allowed row; None for all."""
     if mask is None and rows.stored == rows.n:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mmretrieval.segments import Rows
 
 TOP = 10
-FETCHES = (20, 30, 50, 100, 200, 400)  # rows proposed for ten
+FETCHES = (20, 50, 100, 200, 400, 800, 1600)  # rows proposed for ten
 
 
 class Sample(NamedTuple):

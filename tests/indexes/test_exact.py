@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmretrieval.errors import InvalidData
-from mmretrieval.indexes._scan import Span, one_by_one, together
+from mmretrieval.indexes._scan import Span, among, one_by_one, together
 from mmretrieval.indexes.exact import Exact
 
 
@@ -81,3 +81,15 @@ def test_a_stored_row_that_is_not_finite_is_named_instead_of_lost():
     matrix[13, 2] = np.nan
     with pytest.raises(InvalidData, match="position 13 is not finite"):
         Exact(MemoryRows(matrix)).search(random_unit(1, 4), 3)
+
+
+@given(n=st.integers(1, 120), top_k=st.integers(1, 40), seed=st.integers(0, 999), copies=st.integers(0, 110))
+def test_the_best_among_some_rows_are_those_of_a_plain_sort(n, top_k, seed, copies):
+    rng = np.random.default_rng(seed)
+    matrix = random_unit(n, 24, seed)
+    matrix[rng.integers(0, n, copies)] = matrix[rng.integers(0, n, copies)]
+    rows = MemoryRows(matrix, seed=seed, dead=5)
+    some = rng.permutation(n)[: rng.integers(1, n + 1)]
+    query = random_unit(1, 24, seed + 1)[0]
+    positions, scores = among(rows, rows.slots(some), query, top_k)
+    assert (positions.tolist(), scores.tolist()) == slow_search(rows, query, top_k, some)
