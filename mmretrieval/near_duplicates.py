@@ -21,6 +21,8 @@ from mmretrieval.vectors import row_scores, unit_rows
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+# Measured with the demo model: copies in half the size or as JPEG of quality 40 reach 0.99, those cropped by 3 % or
+# made 15 % brighter 0.94 to 0.98; two different drawn pictures at most 0.96, two photographs of one shelf 0.97.
 THRESHOLD = 0.97
 _ROUNDING = 1e-6  # equal rows have a cosine of 1 up to this
 
