@@ -9,7 +9,7 @@ from store_samples import SketchEncoder, picture
 import mmretrieval as mm
 from mmretrieval import registry
 from mmretrieval.errors import FilterError, UsageError
-from mmretrieval.stages import Refiner
+from mmretrieval.stages import Refiner, Rewriter
 from mmretrieval.types import Hit, Query, Ranking
 
 COUNT = 1000
@@ -143,3 +143,32 @@ def test_a_refiner_cannot_bring_what_the_filter_leaves_out(folder):
         ranking = pipeline.search([Query("q", "snow", filter="hundredth = 1")], COUNT)[0]
         assert len(ranking.ids) == 10
         assert all(record.meta["hundredth"] == 1 for record in opened.collection.records(ranking.ids))
+
+
+class Forgets(Rewriter):
+    """Makes a new query that forgets the filter, or names another one."""
+
+    def __init__(self, expression):
+        self.expression = expression
+
+    def rewrite(self, query):
+        return Query(query.id, query.text.upper(), filter=self.expression)
+
+
+@pytest.mark.parametrize("expression", ["", "tenth = 1 OR half = 0"])
+def test_a_rewriter_can_narrow_a_filter_and_never_lose_it(folder, expression):
+    with mm.Searcher.open(folder, encoder=SketchEncoder()) as opened:
+        pipeline = mm.Pipeline([Forgets(expression), opened.pipeline.first_stage], collection=opened.collection)
+        ranking = pipeline.search([Query("q", "snow", filter="half = 1")], COUNT)[0]
+        records = opened.collection.records(opened.ids)
+        wanted = [r.id for r in records if r.meta["half"] == 1 and (not expression or r.meta["tenth"] == 1)]
+        assert sorted(ranking.ids) == sorted(wanted)
+        assert ranking.steps[0].status == "repaired"
+
+
+@pytest.mark.parametrize("method", ["rrf", "blend"])
+def test_a_hybrid_search_heeds_the_filter(folder, method):
+    with mm.Searcher.open(folder, encoder=SketchEncoder(), hybrid=method) as searcher:
+        ranking = searcher.search("seed 7", top_k=COUNT, filter="hundredth = 1")
+        assert len(ranking.ids) == 10
+        assert all(record.meta["hundredth"] == 1 for record in searcher.collection.records(ranking.ids))

@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mmretrieval.errors import FilterError, UsageError
-from mmretrieval.filters.parser import parse
+from mmretrieval.filters.parser import both, parse
 from mmretrieval.filters.sql import compiled
 from mmretrieval.filters.syntax import And, Between, Comparison, Day, Field, IsNull, Like, Not, OneOf, Or, kind_of
 
@@ -231,3 +231,10 @@ def test_what_is_within_the_bounds_is_searched(text):
         {"id": "1", "path": "", "caption": "", "meta": meta} for meta in ({"a": 1, "tags": [1, "3", "2024-01-05"]}, {})
     ]
     assert matched(expression, rows) == [number for number, row in enumerate(rows) if truth(expression, row)]
+
+
+def test_two_filters_become_one_that_neither_can_escape():
+    assert both("", "a = 1") == both("a = 1", "") == both("a = 1", "a = 1") == "a = 1"
+    assert both("a = 1 OR b = 2", "c = 3") == "(a = 1 OR b = 2) AND c = 3"
+    with pytest.raises(FilterError):
+        both("a = 1", "b = 2) OR (c = 3")
