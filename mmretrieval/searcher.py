@@ -233,7 +233,7 @@ class Searcher:
 
     def _warned(self, ranking: Ranking) -> Ranking:
         told = ranking.warnings
-        if ranking.query.filter and not ranking.hits:
+        if ranking.query.filter and not len(self.collection.matching(ranking.query.filter)):
             misfits = self.collection.filters.misfits(ranking.query.filter)
             told = (*told, *(f"query '{ranking.query.id}': {misfit}" for misfit in misfits))
         return replace(ranking, warnings=(*self._warnings, *told))
