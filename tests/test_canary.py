@@ -65,6 +65,14 @@ def test_another_text_side_alone_is_noticed():
         canary.check(stored, Hashed())
 
 
+def test_one_side_can_be_looked_at_without_the_other():
+    stored = canary.measure(Hashed())
+    stored["texts"] = canary.measure(Hashed(seed=1))["texts"]
+    canary.check(stored, Hashed(), ["images"])
+    with pytest.raises(FingerprintMismatch, match="test text"):
+        canary.check(stored, Hashed(), ["texts"])
+
+
 @pytest.mark.parametrize("damage", [{}, {"images": []}, {"images": [[0.0] * 16] * 4}, {"images": [[1.0] * 8] * 4}])
 def test_damaged_canaries_are_data_errors(damage):
     with pytest.raises(InvalidData, match="the images that this index keeps"):

@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from mmretrieval.encoders import _onnx_store, open_encoder
 from mmretrieval.encoders._onnx_pixels import Preparation
 from mmretrieval.encoders._onnx_sessions import Sessions
@@ -18,6 +16,7 @@ from mmretrieval.errors import FingerprintMismatch, UsageError
 from mmretrieval.vectors import unit_rows
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
     from PIL.Image import Image
 
@@ -47,7 +46,7 @@ class ExportedModel:
 
     def images(self, images: Sequence[Image]) -> NDArray[np.float32]:
         """Features, (n, dim), not yet of length 1."""
-        return self._sessions.images([self._preparation.pixels(image) for image in images])
+        return self._sessions.images(images, self._preparation.pixels)
 
     def texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Features, (n, dim), not yet of length 1."""

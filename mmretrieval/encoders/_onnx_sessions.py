@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import onnxruntime
@@ -16,6 +16,9 @@ from mmretrieval.errors import InvalidData
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from PIL.Image import Image
+
+Part = TypeVar("Part")
 
 # Small, so that all threads have work and a batch fits their caches; larger ones were no faster.
 PICTURES_AT_ONCE = 8
@@ -34,17 +37,26 @@ class Sessions:
         self._export = export
         self._cut: Mapping[str, Any] | None = export.facts["cut"]
 
-    def images(self, pixels: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
-        """Features of prepared pictures, (n, dim), not yet of length 1."""
+    def images(self, images: Sequence[Image], prepare: Callable[[Image], NDArray[np.uint8]]) -> NDArray[np.float32]:
+        """Features of pictures, (n, dim), not yet of length 1; they are prepared where they are run."""
         size = 1 if self._export.facts["quantised"].get("images") == "dynamic" else PICTURES_AT_ONCE
-        parts = [np.stack(pixels[at : at + size]) for at in range(0, len(pixels), size)]
-        return self._features(lambda part: self._image_tower.run(None, {"pixels": part})[0], parts)
+
+        def compute(part: Sequence[Image]) -> NDArray[np.float32]:
+            pixels = np.stack([prepare(image) for image in part])
+            features: NDArray[np.float32] = self._image_tower.run(None, {"pixels": pixels})[0]
+            return features
+
+        return self._features(compute, [images[at : at + size] for at in range(0, len(images), size)])
 
     def texts(self, tokens: NDArray[np.int64]) -> NDArray[np.float32]:
         """Features of token rows, (n, dim), not yet of length 1."""
         size = 1 if self._export.facts["quantised"].get("texts") == "dynamic" else TEXTS_AT_ONCE
-        parts = [self._shorter(tokens[at : at + size]) for at in range(0, len(tokens), size)]
-        return self._features(lambda part: self._text_tower.run(None, {"tokens": part})[0], parts)
+
+        def compute(part: NDArray[np.int64]) -> NDArray[np.float32]:
+            features: NDArray[np.float32] = self._text_tower.run(None, {"tokens": self._shorter(part)})[0]
+            return features
+
+        return self._features(compute, [tokens[at : at + size] for at in range(0, len(tokens), size)])
 
     def _shorter(self, tokens: NDArray[np.int64]) -> NDArray[np.int64]:
         """Without the padding behind the last position at which a vector is read, where the model cannot see it."""
@@ -54,9 +66,7 @@ class Sessions:
         read = tokens.argmax(axis=1) if highest else (tokens == self._cut["end"]).argmax(axis=1)
         return tokens[:, : int(read.max()) + 1]
 
-    def _features(
-        self, compute: Callable[[NDArray[Any]], NDArray[np.float32]], parts: Sequence[NDArray[Any]]
-    ) -> NDArray[np.float32]:
+    def _features(self, compute: Callable[[Part], NDArray[np.float32]], parts: Sequence[Part]) -> NDArray[np.float32]:
         if not parts:
             return np.empty((0, int(self._export.facts["dim"])), np.float32)
         first = compute(parts[0])  # also opens the tower, once

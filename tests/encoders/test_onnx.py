@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import mmretrieval as mm
-from mmretrieval.encoders import _onnx_models, _onnx_store, open_encoder
+from mmretrieval.encoders import _onnx_models, _onnx_store, is_demo, open_encoder
 from mmretrieval.encoders._clip_source import resolve
 from mmretrieval.encoders._clip_words import Words
 from mmretrieval.encoders._onnx_pixels import Preparation
@@ -277,3 +277,8 @@ def test_names_and_arguments_that_cannot_work_are_named(spec, arguments, message
     with pytest.raises(UsageError, match=message) as caught:
         open_encoder(spec, **arguments)
     assert isinstance(caught.value, MMRetrievalError)
+
+
+def test_the_demo_model_is_known_in_every_form():
+    assert all(is_demo(spec) for spec in ("demo", "onnx:demo", "onnx:demo:int8"))
+    assert not any(is_demo(spec) for spec in ("onnx:ViT-B-32/openai", "local-dir:demo", "onnx:local-dir:demo:int8"))
