@@ -93,10 +93,10 @@ def _costs(report: Mapping[str, Any]) -> Iterator[str]:
     yield "## Cost and status"
     yield ""
     rows = [
-        [system["name"], system["calls"], system["cached"], system["tokens"], stage, _counts(counts)]
-        for system in report["systems"] for stage, counts in system["statuses"].items()
+        [system["name"], cost["stage"], cost["calls"], cost["cached"], cost["tokens"], _counts(cost["statuses"])]
+        for system in report["systems"] for cost in system["cost"]
     ]  # fmt: skip
-    yield from _table(["system", "model calls", "from cache", "tokens", "stage", "status of queries"], rows)
+    yield from _table(["system", "stage", "model calls", "from cache", "tokens", "status of queries"], rows)
     warnings = [(system["name"], told) for system in report["systems"] for told in system["warnings"]]
     yield from (f"- {_safe(name)}: {_safe(told)}" for name, told in warnings)
     if warnings:

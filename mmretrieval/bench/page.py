@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mmretrieval.bench.plots import file_of
+
 
 def page(report: Mapping[str, Any], plots: Mapping[str, str]) -> str:
     """`plots` are SVG by file name; our own, so they stand in the page as they are."""
@@ -15,6 +17,11 @@ def page(report: Mapping[str, Any], plots: Mapping[str, str]) -> str:
     environment.filters["percent"] = lambda value: f"{100 * value:.2f}"
     environment.filters["points"] = lambda value: f"{100 * value:+.2f}"
     template = environment.from_string((Path(__file__).parent / "page.html.jinja").read_text("utf-8"))
+    files = {measure: file_of(measure) for measure in report["measures"]}
     # matplotlib writes a declaration and a document type before the picture, which have no place in a page.
-    pictures = {name: svg[svg.index("<svg") :] for name, svg in plots.items()}
-    return template.render(report=report, plots=pictures, told=report["benchmark"])
+    pictures = {name: plots[file][plots[file].index("<svg") :] for name, file in files.items() if file in plots}
+
+    def systems_of(measure: str) -> list[Any]:
+        return [system for system in report["systems"] if measure in system["tables"]]
+
+    return template.render(report=report, plots=pictures, told=report["benchmark"], systems_of=systems_of)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from io import StringIO
 from typing import Any
 
@@ -21,18 +21,20 @@ def by_category(report: Mapping[str, Any]) -> dict[str, str]:
     except ImportError as error:
         raise MissingExtra("a plot", "matplotlib", "report") from error
     with mpl.rc_context({"svg.hashsalt": "mmretrieval", "svg.fonttype": "none", "font.family": "sans-serif"}):
-        return {f"{_plain(name)}.svg": _drawn(Figure, report, name) for name in report["measures"]}
+        return {file_of(name): _drawn(Figure, report, name) for name in report["measures"]}
 
 
 def _drawn(figure_class: Any, report: Mapping[str, Any], measure: str) -> str:
-    systems = [s for s in report["systems"] if measure in s["tables"]]
-    rows = systems[0]["tables"][measure][:MOST_CATEGORIES]
+    # The same system has the same colour and mark in every plot, also where another has no such measure.
+    systems = [(number, s) for number, s in enumerate(report["systems"]) if measure in s["tables"]]
+    rows = systems[0][1]["tables"][measure][:MOST_CATEGORIES]
     height = 1.0 + len(rows) * (0.16 + 0.16 * len(systems))
     legend = 0.22 * len(systems) + 0.1
     figure = figure_class(figsize=(8, height + legend), layout="constrained")
     axes = figure.add_subplot()
-    for number, system in enumerate(systems):
-        _draw_system(axes, system, measure, number, len(systems), len(rows))
+    for place, (number, system) in enumerate(systems):
+        shift = (place - (len(systems) - 1) / 2) * 0.7 / len(systems)
+        _draw_system(axes, system, system["tables"][measure][: len(rows)], number, shift)
     for place in range(1, len(rows)):
         axes.axhline(place - 0.5, color="#dddddd", linewidth=0.8)
     axes.set_yticks(range(len(rows)), [f"{row['category']} ({row['queries']:,})" for row in rows])
@@ -49,9 +51,9 @@ def _drawn(figure_class: Any, report: Mapping[str, Any], measure: str) -> str:
     return out.getvalue()
 
 
-def _draw_system(axes: Any, system: Mapping[str, Any], measure: str, number: int, systems: int, most: int) -> None:
-    cells = system["tables"][measure][:most]
-    shift = (number - (systems - 1) / 2) * 0.7 / systems
+def _draw_system(
+    axes: Any, system: Mapping[str, Any], cells: Sequence[Mapping[str, Any]], number: int, shift: float
+) -> None:
     means = [100 * cell["mean"] for cell in cells]
     below = [max(100 * (cell["mean"] - cell["low"]), 0) for cell in cells]
     above = [max(100 * (cell["high"] - cell["mean"]), 0) for cell in cells]
@@ -66,10 +68,11 @@ def _draw_system(axes: Any, system: Mapping[str, Any], measure: str, number: int
         markersize=5,
         capsize=2,
         linewidth=1.2,
+        clip_on=False,  # a mark at 0 is a whole mark
         label=system["name"].replace("$", r"\$"),
     )
 
 
-def _plain(name: str) -> str:
-    """A measure's name as that of a file: R@10 becomes R-10."""
-    return "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in name).strip("-")
+def file_of(measure: str) -> str:
+    """The file of a measure's plot: R-10.svg for R@10."""
+    return "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in measure).strip("-") + ".svg"

@@ -24,6 +24,7 @@ from mmretrieval.benchmarks import Benchmark
 from mmretrieval.evaluation.experiment import WHOLE_RANKING, SearchesMany
 from mmretrieval.evaluation.measures import parse_measures
 from mmretrieval.evaluation.reach import oracle
+from mmretrieval.lock import sole_writer
 from mmretrieval.presets.opening import first_stage_of, open_preset
 from mmretrieval.presets.preset import Preset
 from mmretrieval.protocols import Encoder
@@ -53,6 +54,10 @@ class Bench:
         """
         for preset in presets:
             preset.need_all()
+        with sole_writer(self.out / "cache"):  # two of them would write into the same lines
+            return self._run(benchmark, presets)
+
+    def _run(self, benchmark: Benchmark, presets: Sequence[Preset]) -> list[Result]:
         at = self._depth(benchmark, presets)
         results: list[Result] = []
         done: dict[str, Result] = {}

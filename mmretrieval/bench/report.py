@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Sequence
+from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -70,10 +71,7 @@ def _system(result: Result) -> dict[str, Any]:
             }
             for r in result.rounds
         ],
-        "calls": result.cost.calls,
-        "cached": result.cost.cached,
-        "tokens": result.cost.tokens,
-        "statuses": {stage: dict(counts) for stage, counts in result.cost.statuses.items()},
+        "cost": [asdict(cost) for cost in result.cost],
         "warnings": list(result.warnings),
         "facts": dict(result.facts),
     }

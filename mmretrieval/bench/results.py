@@ -20,12 +20,13 @@ HITS_AT = 10
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Model calls, cached replies and tokens over all queries, and how often each stage ended in which status."""
+    """What one stage took over all queries, and how often it ended in which status."""
 
-    calls: int = 0
-    cached: int = 0
-    tokens: int = 0
-    statuses: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    stage: str
+    calls: int
+    cached: int
+    tokens: int
+    statuses: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class Result:
     run: Mapping[str, Sequence[str]]
     by_query: Mapping[str, Mapping[str, float]]
     tables: Mapping[str, list[Cell]]
-    cost: Cost = Cost()
+    cost: tuple[Cost, ...] = ()
     seconds: float = 0.0
     warnings: tuple[str, ...] = ()
     against: tuple[Difference, ...] = ()
@@ -94,15 +95,22 @@ def compared(first: Result, second: Result) -> tuple[Difference, ...]:
     return tuple(difference(name, first.by_query[name], second.by_query[name]) for name in second.tables)
 
 
-def cost_of(ranked: Sequence[Ranked]) -> Cost:
-    """The sums over all steps of all queries."""
-    statuses: dict[str, Counter[str]] = {}
+def cost_of(ranked: Sequence[Ranked]) -> tuple[Cost, ...]:
+    """The sums over all queries, stage by stage, in the order in which they worked."""
+    stages: dict[str, list[Mapping[str, Any]]] = {}
     for each in ranked:
         for step in each.steps:
-            statuses.setdefault(step["name"], Counter())[step["status"]] += 1
-    steps = [step for each in ranked for step in each.steps]
-    calls, cached, tokens = (sum(step[what] for step in steps) for what in ("calls", "cached", "tokens"))
-    return Cost(calls, cached, tokens, {name: dict(sorted(count.items())) for name, count in statuses.items()})
+            stages.setdefault(step["name"], []).append(step)
+    return tuple(
+        Cost(
+            name,
+            calls=sum(step["calls"] for step in steps),
+            cached=sum(step["cached"] for step in steps),
+            tokens=sum(step["tokens"] for step in steps),
+            statuses=dict(sorted(Counter(step["status"] for step in steps).items())),
+        )
+        for name, steps in stages.items()
+    )
 
 
 def _rounds(benchmark: Benchmark, run: Mapping[str, Sequence[str]]) -> list[Round]:
