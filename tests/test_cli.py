@@ -329,3 +329,32 @@ def test_doctor_looks_at_everything_and_tells_problems_by_its_exit_status():
     assert code == (3 if problems else 0)
     assert report["status"] == ("error" if problems else "ok")
     assert [error.partition(":")[0] for error in report["errors"]] == [check["name"] for check in problems]
+
+
+def test_ready_vectors_are_indexed_searched_and_described_from_the_command_line(tmp_path):
+    matrix = np.random.default_rng(0).normal(size=(40, 16)).astype(np.float32)
+    np.save(tmp_path / "F.npy", matrix)
+    np.save(tmp_path / "Q.npy", matrix[:5] + 1)
+    (tmp_path / "F.txt").write_text("".join(f"v{number:02d}\n" for number in range(40)))
+    given = ["--vectors", "F.npy", "--ids", "F.txt", "--index", "idx"]
+    report = told("index", *given, "--text-vectors", "Q.npy", "--recall", "0.95", "--memory", "1GB", cwd=tmp_path)
+    assert (report["status"], report["indexed"]) == ("ok", 40)
+    assert report["first_stage"]["kind"] == "exact"  # so few need nothing else
+    assert told("index", *given, cwd=tmp_path)["unchanged"] == 40
+    hits = told("search", "--image", "id:v07", "--index", "idx", "-k", "3", cwd=tmp_path)["hits"]
+    unit = matrix / np.linalg.norm(matrix, axis=1, keepdims=True)
+    assert [hit["id"] for hit in hits] == [f"v{at:02d}" for at in np.argsort(-(unit @ unit[7]))[:3]]
+    info = told("info", "--index", "idx", cwd=tmp_path)
+    assert (info["counts"]["records"], info["counts"]["indexed"], info["source"]) == (40, 40, "vectors")
+    assert {"kind", "bytes", "recall", "tuned_on"} <= info["first_stage"].keys()
+    [error] = told("search", "a bowl", "--index", "idx", cwd=tmp_path, code=2)["errors"]
+    assert "--encoder NAME" in error
+    [error] = told("index", *given[:2], "--ids", "nowhere.txt", "--index", "idx", cwd=tmp_path, code=4)["errors"]
+    assert "nowhere.txt" in error
+
+
+def test_info_shows_counts_and_encoder_first_and_hashes_last(place):
+    names = [line.partition("\t")[0] for line in mmr("info", "--index", place / "idx").stdout.splitlines()]
+    groups = list(dict.fromkeys(name.partition(".")[0] for name in names))
+    assert groups[:3] == ["counts", "encoder", "first_stage"]
+    assert groups[-1] == "fingerprint"

@@ -41,6 +41,7 @@ def told(capsys, *arguments):
         (["search", "--index", "i"], "there is nothing to search for"),
         (["search", "  ", "--index", "i"], "there is nothing to search for"),
         (["search", "a", "--index", "i", "--weight", "text=1"], "give both, or leave it out"),
+        (["search", "a", "--index", "i", "--weight", "txt=1"], "is not understood at 'txt=1'"),
         (["search", "a", "--index", "i", "--image", "id:"], "names no picture"),
         (["search", "a", "--index", "i", "--image", "id:x", "--weight", "words=1"], "write it as text=1,image=0.5"),
         (["search", "a", "--index", "i", "--index-kind", "magic"], "there is no 'magic' among the indexes"),
