@@ -65,7 +65,7 @@ DEFAULTS = """\
   paper, lose here: the model has read few of the phrases for things, and the nearest pictures of a drawn picture are
   its twins. So both are off, and the paper's gains are neither confirmed nor refuted: that takes a model for
   photographs and judged photographs.
-- Words to avoid lead away by 0.25: the most on both seeds, and from 0.5 on they cost more than they bring.
+- Words to avoid lead away by 0.25: as good as any weight on both seeds, and from 0.5 on they cost more than they bring.
 - Examples lead by 0.5 and counter-examples by 0.25, between two ends: where the words say all, more weight loses;
   where only the examples say it, more weight wins.
 - An example counts when it stands 0.5 standard deviations above the collection's mean similarity: on the first seed
@@ -308,9 +308,9 @@ def plot(shares: Mapping[str, Sequence[float]], path: Path) -> None:
 def report(given: argparse.Namespace, tables: Sequence[Table], shares: Mapping[str, Sequence[float]]) -> str:
     head = f"""# Composed queries
 
-The shipped demo model on {given.images:,} drawn pictures of seed {given.seed}, which neither the model nor the
-choice of a default has seen; the defaults were chosen on seed 31337 (`--sweep`). Per cent; intervals are paired
-bootstrap over queries against the row without one. Written by `tests/benchmarks/composed.py`. Drawn pictures have
+The shipped demo model on {given.images:,} drawn pictures of seed {given.seed}, which it has not seen. What marks
+weigh was chosen on seed 31337 (`--sweep`); forms of the operators were looked at on both. Per cent; intervals are
+paired bootstrap over queries against the row without one. Written by `tests/benchmarks/composed.py`. Drawn pictures have
 near twins that differ in one thing, so a picture alone is nearly right, which photographs seldom offer: read the
 order of the operators with that in mind."""
     lines = head.splitlines()
