@@ -310,8 +310,8 @@ def report(given: argparse.Namespace, tables: Sequence[Table], shares: Mapping[s
 
 The shipped demo model on {given.images:,} drawn pictures of seed {given.seed}, which it has not seen. What marks
 weigh was chosen on seed 31337 (`--sweep`); forms of the operators were looked at on both. Per cent; intervals are
-paired bootstrap over queries against the row without one. Written by `tests/benchmarks/composed.py`. Drawn pictures have
-near twins that differ in one thing, so a picture alone is nearly right, which photographs seldom offer: read the
+paired bootstrap over queries against the row without one. Written by `tests/benchmarks/composed.py`. Drawn pictures
+have near twins that differ in one thing, so a picture alone is nearly right, which photographs seldom offer: read the
 order of the operators with that in mind."""
     lines = head.splitlines()
     for table in tables:
