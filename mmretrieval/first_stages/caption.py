@@ -63,8 +63,8 @@ class Caption(FirstStage):
             own = [able[number] for number in numbers]
             rankings = self._found(own, np.stack([vectors[words_of(query)] for query in own]), top_k, cut)
             found.update(zip(numbers, rankings, strict=True))
-        rankings = iter(found[number] for number in range(len(able)))
-        return [next(rankings) if words_of(query) else no_words(query, self.name) for query in queries]
+        in_order = iter([found[number] for number in range(len(able))])
+        return [next(in_order) if words_of(query) else no_words(query, self.name) for query in queries]
 
     def _found(
         self, queries: Sequence[Query], vectors: NDArray[np.float32], top_k: int, cut: dict[str, bool]
