@@ -10,11 +10,12 @@ may keep a segment mapped for as long as it likes while a writer appends.
 from __future__ import annotations
 
 import hashlib
+import mmap
 import os
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 ROWS_PER_SEGMENT = 1_000_000
 ROW_TYPE = np.dtype("<f2")
+_RESIDENT = 3 * 2**30  # bytes of mapped files that may count as this process's memory
+_TOUCHED = 65_536  # bytes that the system maps around one row that is read
 _PLACES = 262_144  # places looked at together, so that no table of all of them is made
 
 
@@ -119,6 +122,13 @@ def _too_short(path: Path, rows: int) -> InvalidData:
     )
 
 
+def _map_behind(matrix: Any) -> mmap.mmap | None:
+    """The mapped file that an array looks into; None for one in memory."""
+    while matrix is not None and not isinstance(matrix, mmap.mmap):
+        matrix = getattr(matrix, "base", None)
+    return matrix
+
+
 class Rows:
     """The rows of one channel at one moment; it never changes, whatever a writer does meanwhile.
 
@@ -145,6 +155,8 @@ class Rows:
         self._places = places
         self._numbers = np.array([number for number, _ in segments], dtype=np.int64)
         self._matrices = [np.asarray(matrix) for _, matrix in segments]  # a mapped array is slow to cut, its base not
+        self._maps = [mapped for _, matrix in segments if (mapped := _map_behind(matrix)) is not None]
+        self._touched = 0
         self._starts = np.cumsum([0, *(len(matrix) for matrix in self._matrices)], dtype=np.int64)
 
     @property
@@ -192,7 +204,20 @@ class Rows:
         """
         for start, matrix in zip(self._starts.tolist(), self._matrices, strict=False):
             for row in range(max(first - start, 0), len(matrix), rows_per_block):
-                yield start + row, matrix[row : row + rows_per_block]
+                block = matrix[row : row + rows_per_block]
+                yield start + row, block
+                self._has_touched(block.nbytes)
+
+    def _has_touched(self, count: int) -> None:
+        """Hands mapped pages back before they add up to more than a process should hold.
+
+        They stay in the system's cache of files, where the next read finds them; only the count of this process falls.
+        """
+        self._touched += count
+        if self._touched > _RESIDENT and hasattr(mmap, "MADV_DONTNEED"):
+            self._touched = 0
+            for mapped in self._maps:
+                mapped.madvise(mmap.MADV_DONTNEED)
 
     def blocks(self, rows_per_block: int = 65_536) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float16]]]:
         """Every live row once, as pairs of positions (m,) and rows (m, dim), m ≤ rows_per_block, in disk order.
@@ -221,4 +246,5 @@ class Rows:
         for segment in np.unique(segments):
             here = segments == segment
             taken[here] = self._matrices[segment][slots[here] - self._starts[segment]]
+        self._has_touched(len(slots) * _TOUCHED)
         return taken

@@ -1,6 +1,9 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from mmretrieval import segments
 from mmretrieval.errors import InvalidData, NotFound
 from mmretrieval.segments import Rows, Segment, append_rows, map_segment, segment_path
 
@@ -144,3 +147,22 @@ def test_stored_blocks_give_all_slots_from_one_on(tmp_path, rng, first):
     assert [slot for slot, block in blocks for slot in range(slot, slot + len(block))] == list(range(first, 18))
     given = np.concatenate([np.empty((0, 6)), *(block for _, block in blocks)])
     np.testing.assert_array_equal(given, matrix.astype(np.float16)[first:])
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the system does not tell mapped memory")
+def test_mapped_pages_are_handed_back_before_they_add_up(tmp_path, rng, monkeypatch):
+    monkeypatch.setattr(segments, "_RESIDENT", 2**22)
+    matrix = unit(rng, 30_000, 256)
+    _, places = append_rows(tmp_path, "image", None, matrix)
+    mapped = map_segment(tmp_path, "image", Segment(0, len(matrix)), 256)
+    before, rows = mapped_bytes(), Rows([(0, mapped)], places, dim=256, name="a")
+    for _ in range(2):
+        for positions, block in rows.blocks(1000):
+            np.testing.assert_array_equal(block, matrix[positions].astype(np.float16))
+            assert mapped_bytes() - before < 2**23 < mapped.nbytes
+        np.testing.assert_array_equal(rows.take(np.arange(0, 30_000, 7)), matrix[::7].astype(np.float16))
+
+
+def mapped_bytes():
+    lines = Path("/proc/self/status").read_text("utf-8").splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("RssFile"))

@@ -32,10 +32,11 @@ _PAGE, _PAGES = 4096, 64
 
 
 def load(folder: Path, kind: str, rows: Rows, *, mapped: bool = True) -> tuple[Any, dict[str, Any]] | None:
-    """The index, mapped from disk, and what was told when it was saved; None where none was kept.
+    """The index and what was told when it was saved; None where none was kept.
 
-    An index that is not mapped but read into memory can be added to. Raises InvalidData when it is damaged or was
-    built from other rows, and says which.
+    The codes of `ivf` and `hnsw` are mapped from disk; those of `pq` and `rabitq` are small, and FAISS reads them into
+    memory. An index that is not `mapped` can be added to. Raises InvalidData when it is damaged or was built from other
+    rows, and says which.
     """
     import faiss
 
