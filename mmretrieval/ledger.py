@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
 from mmretrieval.catalog import Catalog
@@ -35,4 +36,5 @@ class FileRow(NamedTuple):
 def read_ledger(catalog: Catalog) -> list[FileRow]:
     """All lines, in no particular order."""
     columns = ", ".join(FileRow._fields)
-    return list(map(FileRow._make, catalog.rows(f"SELECT {columns} FROM files")))  # noqa: S608 (own names)
+    make = partial(tuple.__new__, FileRow)  # as `_make`, which also counts the columns of every line
+    return list(map(make, catalog.rows(f"SELECT {columns} FROM files")))  # noqa: S608 (own names)
