@@ -93,7 +93,7 @@ def prepare(
         chosen = choose(rows.n, rows.dim, memory) if asked == AUTO else asked
         found = registry.load("indexes", chosen)
         if not hasattr(found, "build"):
-            prepared = Prepared(chosen, asked, target=target)
+            prepared = Prepared(chosen, asked, target=target, warnings=_cramped(rows.n, asked))
         elif rows.n < found.least_rows:
             prepared = Prepared(EXACT, asked, target=target)
         elif _answers(collection, chosen, target, text_queries) and not _is_outgrown(collection):
@@ -204,6 +204,15 @@ def _built(
         effort=point.effort._asdict(),
         curve=tuple(each.to_dict() for each in points),
         warnings=tuple(_doubts(point.recall, recall)),
+    )
+
+
+def _cramped(n: int, asked: str) -> tuple[str, ...]:
+    """What to say when only the memory speaks for exact search."""
+    if asked != AUTO or n <= EXACT_UP_TO:
+        return ()
+    return (
+        f"{n} vectors are searched exactly, which is slow, as no index of them fits the memory: allow more --memory",
     )
 
 

@@ -163,6 +163,15 @@ def test_a_plan_is_written_whole_or_not_at_all(collected):
     assert json.loads(value)["kind"] == plan.kind
 
 
+def test_too_little_memory_means_exact_search_and_a_warning(tmp_path, monkeypatch):
+    monkeypatch.setattr(planner, "EXACT_UP_TO", 4000)
+    folder = stored(tmp_path / "index", PICTURES[:4500])
+    plan = prepare(folder, memory=1000)
+    assert plan.kind == "exact"
+    assert "allow more --memory" in plan.warnings[0]
+    assert prepare(folder, text_queries=TEXTS[:60]).kind == "pq"
+
+
 @pytest.mark.parametrize("wrong", [0.0, 1.01, -1.0])
 def test_a_recall_that_makes_no_sense_is_refused(tmp_path, wrong):
     with pytest.raises(UsageError, match="recall to reach"):
