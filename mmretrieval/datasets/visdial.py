@@ -32,9 +32,9 @@ class VisDial(Dataset):
 
         Round 0 is the caption, each further round adds a question with its answer; Hits@10 counts a dialogue from the
         first round on that finds its image. The split SPLIT-texts needs no image: the candidates are the photographs of
-        the dialogues, and the text of each is what another pair asked and answered about it (ChatGPT and BLIP-2; for the
-    XX
-        though, and repeat its words: this checks dialogues and rounds, and is no measure of a search.
+        the dialogues, and the text of each is what another pair said about it (ChatGPT and BLIP-2, for the ChatGPT splits
+    people), without the caption, so that a target does not hold its own query. They had read the caption, though, and
+    repeat its words: this checks dialogues and rounds, and is no measure of a search.
     """
 
     paper = "arXiv 2305.20062"

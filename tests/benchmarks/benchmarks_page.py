@@ -107,8 +107,8 @@ SHOWN = {"tf-idf": "TF-IDF (scikit-learn)", "bm25": "BM25", "sentence": "MiniLM 
 TEXT = ("tf-idf", "bm25", "sentence")
 PICTURES = ("demo", "bm25", "hybrid")
 VISDIAL = (
-    "Candidates are what another pair asked and answered about each image, without its caption. Whoever asked had "
-    "read that caption and repeats its words, so that round 0 is easy and the height of these figures says little; what they "
+    "Candidates are what another pair asked and answered about each image, without its caption. Whoever asked had read "
+    "that caption and repeats its words, so round 0 is easy, and the height of these figures says little; what they "
     "show is that dialogues are built and counted, and what each round adds."
 )
 PROTOCOLS = (
