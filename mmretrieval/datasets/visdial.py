@@ -30,10 +30,10 @@ _FILES = MappingProxyType(
 class VisDial(Dataset):
     """VisDial in the ChatIR protocol: after each of 11 rounds the dialogue so far searches 50,000 images.
 
-        Round 0 is the caption, each further round adds a question with its answer; Hits@10 counts a dialogue from the
-        first round on that finds its image. The split SPLIT-texts needs no image: the candidates are the photographs of
-        the dialogues, and the text of each is what another pair said about it (ChatGPT and BLIP-2, for the ChatGPT splits
-    people), without the caption, so that a target does not hold its own query. They had read the caption, though, and
+    Round 0 is the caption, each further round adds a question with its answer; Hits@10 counts a dialogue from the
+    first round on that finds its image. The split SPLIT-texts needs no image: the candidates are the photographs of
+    the dialogues, and the text of each is what another pair said about it (ChatGPT and BLIP-2; people for the ChatGPT
+    splits), without the caption, so that a target does not hold its own query. They had read the caption, though, and
     repeat its words: this checks dialogues and rounds, and is no measure of a search.
     """
 
