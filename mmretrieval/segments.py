@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 ROWS_PER_SEGMENT = 1_000_000
 ROW_TYPE = np.dtype("<f2")
-_RESIDENT = 3 * 2**30  # bytes of mapped files that may count as this process's memory
+_RESIDENT = 2 * 2**30  # bytes of mapped files that may count as this process's memory
 _TOUCHED = 65_536  # bytes that the system maps around one row that is read
 _PLACES = 262_144  # places looked at together, so that no table of all of them is made
 
