@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -59,7 +60,6 @@ _UNREADABLE_THERE = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.S
 _BUSY_SECONDS = 30.0
 _PAUSES = (0.02, 0.1, 0.3)  # seconds
 _MOST_COPIES = 10
-_ROWS_AT_ONCE = 65_536
 
 
 class Catalog:
@@ -124,12 +124,9 @@ class Catalog:
 
     def numbers(self, sql: str, values: Iterable[Any] = (), *, columns: int) -> NDArray[np.int64]:
         """All rows of a SELECT of whole numbers as a table, (rows, columns), without a Python object for each."""
-        parts = [np.empty((0, columns), dtype=np.int64)]
         with self._lock, writing(self.index):
             cursor = self._connection.execute(sql, tuple(values))
-            while part := cursor.fetchmany(_ROWS_AT_ONCE):
-                parts.append(np.array(part, dtype=np.int64))
-        return np.concatenate(parts)
+            return np.fromiter(chain.from_iterable(cursor), dtype=np.int64).reshape(-1, columns)
 
     def meta(self) -> dict[str, Any]:
         return {key: json.loads(value) for key, value in self.rows("SELECT key, value FROM meta")}
