@@ -17,6 +17,7 @@ import numpy as np
 
 from mmretrieval.bench.content import digest, pictures_hash
 from mmretrieval.benchmarks import Benchmark
+from mmretrieval.catalog import Catalog
 from mmretrieval.collection import Collection
 from mmretrieval.encoders import DEFAULT_ENCODER, open_encoder
 from mmretrieval.errors import MMRetrievalError, NotFound
@@ -70,7 +71,8 @@ def build(
     # Changed pictures are brought up to date in the same folder; anything else is another gallery.
     folder = cache / digest({**facts, "files": ""})[:16]
     stamp = folder / "complete.json"
-    if not stamp.is_file() or json.loads(stamp.read_text("utf-8")) != key:
+    is_whole = stamp.is_file() and Catalog.exists(folder / "index")
+    if not is_whole or json.loads(stamp.read_text("utf-8")) != key:
         stamp.unlink(missing_ok=True)
         _fill(medium, benchmark, held, data, folder, encoder, device, progress)
         stamp.write_text(json.dumps(key), "utf-8")

@@ -59,7 +59,8 @@ def _against(report: Mapping[str, Any]) -> Iterator[str]:
         for system in compared for each in system["against_first_stage"]
     ]  # fmt: skip
     yield from _table(["system", "measure", "difference", "p", "wins", "losses", "gain most", "lose most"], rows)
-    yield "Paired over queries: percent points with their interval, and the two-sided randomisation test, not adjusted."
+    yield "Paired over queries, each counting alike: percent points with their interval, and the p-value of the"
+    yield "two-sided randomisation test. The p-values are not adjusted for the number of measures."
     yield ""
 
 

@@ -21,6 +21,7 @@ from mmretrieval.bench.gallery import Gallery, build
 from mmretrieval.bench.results import Result, compared, cost_of, measured
 from mmretrieval.bench.running import Ranked, run_all
 from mmretrieval.benchmarks import Benchmark
+from mmretrieval.errors import UsageError
 from mmretrieval.evaluation.experiment import WHOLE_RANKING, SearchesMany
 from mmretrieval.evaluation.measures import parse_measures
 from mmretrieval.evaluation.reach import oracle
@@ -49,11 +50,12 @@ class Bench:
     def run(self, benchmark: Benchmark, presets: Sequence[Preset]) -> list[Result]:
         """Results for each preset's first stage, for an oracle over it, and for the preset itself where it does more.
 
-        A first stage that several presets share is run once. Raises MissingPrerequisite before any work for a preset
-        with a stage that this version lacks.
+        A first stage that several presets share is run once. Before any work raises MissingPrerequisite for a preset
+        with a stage that this version lacks, UsageError for one that asks a language model when there is none.
         """
         for preset in presets:
             preset.need_all()
+            _check_model(preset, self.mllm)
         with sole_writer(self.out / "cache"):  # two of them would write into the same lines
             return self._run(benchmark, presets)
 
@@ -135,6 +137,14 @@ class Bench:
         about = f"what a perfect reranker of the first {depth} would make of: {first.name}"
         run = oracle(first.run, benchmark.qrels, depth)
         return measured(f"oracle@{depth} of {first.name}", about, benchmark, run, measures=self.measures)
+
+
+def _check_model(preset: Preset, mllm: MLLM | None) -> None:
+    asking = [stage.method for stage in preset.stages if registry.load(stage.kind, stage.method).needs]
+    if asking and mllm is None:
+        raise UsageError(
+            f"the preset '{preset.name}' asks a language model in '{asking[0]}', and none was given: choose another one"
+        )
 
 
 def _wants_vectors(preset: Preset) -> bool:

@@ -1,6 +1,7 @@
 """A benchmark through presets: right values, first stage and oracle beside, nothing computed twice."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +11,7 @@ from mmretrieval.bench.content import benchmark_hash
 from mmretrieval.bench.protocol import Bench
 from mmretrieval.bench.report import report
 from mmretrieval.bench.results import Cost
-from mmretrieval.errors import MissingPrerequisite, NotFound
+from mmretrieval.errors import MissingPrerequisite, NotFound, UsageError
 from mmretrieval.evaluation.measures import parse_measure
 from mmretrieval.making import index
 from mmretrieval.presets.preset import Preset, StageSpec, read_preset
@@ -118,6 +119,23 @@ def test_a_stage_that_is_not_here_is_told_before_any_work(benchmark_of, data, en
         Bench(data, tmp_path / "out", encoder).run(benchmark_of(), [read_preset("dense"), absent])
     assert not (tmp_path / "out").exists()
     assert encoder.pictures == 0
+
+
+@pytest.mark.usefixtures("asker")
+def test_a_preset_that_asks_a_model_needs_one_before_any_work(benchmark_of, data, encoder, tmp_path):
+    with pytest.raises(UsageError, match="'asking' asks a language model in 'asker', and none was given"):
+        Bench(data, tmp_path / "out", encoder).run(benchmark_of(), [read_preset("dense"), asking()])
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_gallery_that_was_taken_away_is_made_anew(benchmark_of, data, encoder, tmp_path):
+    bench = Bench(data, tmp_path / "out", encoder)
+    [first, _] = bench.run(benchmark_of(), [read_preset("dense")])
+    [folder] = (tmp_path / "out" / "cache" / "galleries").iterdir()
+    shutil.rmtree(folder / "index")
+    shutil.rmtree(tmp_path / "out" / "cache" / "rankings")
+    [again, _] = bench.run(benchmark_of(), [read_preset("dense")])
+    assert again.run == first.run
 
 
 # --- candidates that are texts ------------------------------------------------------------------------------------
