@@ -241,6 +241,7 @@ and for texts. An index proposes rows and the float16 rows decide; its effort wa
 {TUNED_ON} queries like texts and {TUNED_ON} like pictures, and the recalls below are those of {TRIED} others of each.
 *bound* is the time in which every byte of the rows is read once and nothing else done. Times of searches are medians
 of CPU milliseconds of one query on one core, measured in one process; memory in MiB, *own* without mapped files.
+On a busy machine believe the CPU time: the seconds of opening in particular are mostly waiting for a processor.
 {os.cpu_count()} processors ({platform.machine()}), load {os.getloadavg()[0]:.1f}, NumPy {version("numpy")}, FAISS
 {version("faiss-cpu")}. Written by `tests/benchmarks/large_collections.py`.
 """
