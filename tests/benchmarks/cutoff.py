@@ -55,6 +55,19 @@ half (mean of 20 halvings). The cutoff sees no labels. F1 is that of telling tha
 what no cutoff at all gets. Kept and passed are the shares of present and absent queries that find something at
 strictness 0.75. Within one task fixed threshold and cutoff order queries alike, so their AUROC is the same.
 Written by `tests/benchmarks/cutoff.py`."""
+_READING = """## Reading it
+
+- On the drawn pictures nothing orders queries of one kind better than the score itself: counting it from random pictures
+  (z, tail) loses; on the photographs the differences are those of small sets. So the cutoff leaves the score alone and
+  learns only where to put the line, for each kind of query.
+- The line it finds for words is about as good as the one fitted to labels. For a picture with words it lies too low:
+  the drawn changes are about pictures with siblings that differ in one detail, and a sibling is nearly what was asked
+  for, while most records, and so most stand-ins, have none.
+- On photographs this model cannot tell what is there from what is not (AUROC near one half), and then the best F1 is
+  that of keeping everything, which no cutoff reaches. What the cutoff promises it keeps there, too: about a quarter of
+  the absent queries pass, whereas a threshold learned elsewhere passes nearly all of some kind and nothing of others.
+  (These manifests have no captions in the field of that name, so the words of stand-ins are neutral sentences.)
+- Figures for a model that knows photographs are missing here, since none was at hand."""
 _COLUMNS = "collection|task|present, absent|AUROC|F1 fixed, fitted|F1 cutoff 0.5|0.75|0.9|all kept|kept|passed"
 
 
@@ -235,25 +248,22 @@ def together(results: Sequence[Scored], rounds: int) -> dict[str, dict[str, floa
             fitted.append(f1(test_p, test_a, best_floor(fit_p, fit_a)))
         told[name] = {"auroc": auroc(present, absent), "f1 fitted": float(np.mean(fitted))}
         if name == "cutoff":
-            told[name]["f1 at 0.75, unfitted"] = f1(present, absent, 0.0)
+            told[name]["f1 unfitted"] = f1(present, absent, 0.0)
     return told
 
 
-def elsewhere(results: Sequence[Scored]) -> dict[str, float]:
-    """Mean F1 on each task of a fixed threshold that was fitted on all tasks of the other collections."""
-    values = []
+def elsewhere(results: Sequence[Scored]) -> list[dict[str, object]]:
+    """Shares of queries that find something: by the threshold fitted to words on the drawn pictures, by the cutoff."""
+    fixed = best_floor(results[0].present["score"], results[0].absent["score"])
+    table = []
     for one in results:
-        others = [other for other in results if other.collection != one.collection]
-        if others:
-            floor = best_floor(
-                np.concatenate([o.present["score"] for o in others]),
-                np.concatenate([o.absent["score"] for o in others]),
-            )
-            values.append(f1(one.present["score"], one.absent["score"], floor))
-    own = [
-        f1(one.present["score"], one.absent["score"], float(np.quantile(one.unrelated, STRICTNESS))) for one in results
-    ]
-    return {"fixed, fitted on the other collections": float(np.mean(values or [0])), "cutoff": float(np.mean(own))}
+        floors = {"fixed": fixed, "cutoff": float(np.quantile(one.unrelated, STRICTNESS))}
+        shares = {
+            name: [float((each["score"] >= floor).mean()) for each in (one.present, one.absent)]
+            for name, floor in floors.items()
+        }
+        table.append({"collection": one.collection, "task": one.name, **shares})
+    return table
 
 
 def opened(name: str, folder: Path, work: Path) -> mm.Searcher:
@@ -264,7 +274,7 @@ def opened(name: str, folder: Path, work: Path) -> mm.Searcher:
     return mm.Searcher.open(index, encoder=encoder)
 
 
-def report(table: Sequence[dict], pooled: dict, transfer: dict, images: int) -> str:
+def report(table: Sequence[dict], pooled: dict[str, dict], transfer: Sequence[dict], images: int) -> str:
     lines = [
         "# Where matches end",
         "",
@@ -302,15 +312,28 @@ def report(table: Sequence[dict], pooled: dict, transfer: dict, images: int) -> 
         "",
         "One bag of equally many queries of every task: one threshold has to serve them all.",
         "",
-        "| form | AUROC | F1, fitted on half | F1, unfitted |",
-        "|---|---|---|---|",
+        "| bag | form | AUROC | F1, fitted on half | F1 at strictness 0.75, unfitted |",
+        "|---|---|---|---|---|",
     ]
-    for name, values in pooled.items():
-        unfitted = values.get("f1 at 0.75, unfitted")
-        shown = "" if unfitted is None else f"{unfitted:.3f}"
-        lines.append(f"| {name} | {values['auroc']:.3f} | {values['f1 fitted']:.3f} | {shown} |")
-    lines += ["", "## A collection without labels", "", "Mean F1 over all tasks.", ""]
-    lines += [f"- {name}: {value:.3f}" for name, value in transfer.items()]
+    for name, forms in pooled.items():
+        for form, values in forms.items():
+            unfitted = values.get("f1 unfitted")
+            shown = "" if unfitted is None else f"{unfitted:.3f}"
+            lines.append(f"| {name} | {form} | {values['auroc']:.3f} | {values['f1 fitted']:.3f} | {shown} |")
+    lines += [
+        "",
+        "## Taken elsewhere",
+        "",
+        "Shares of present and absent queries that find something, by the fixed threshold that is best for words on",
+        "the drawn pictures, and by the cutoff at strictness 0.75, which should let a quarter of what is absent pass.",
+        "",
+        "| collection | task | fixed: present | absent | cutoff: present | absent |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in transfer:
+        cells = " | ".join(f"{share:.2f}" for share in (*row["fixed"], *row["cutoff"]))
+        lines.append(f"| {row['collection']} | {row['task']} | {cells} |")
+    lines += ["", _READING]
     return "\n".join(lines) + "\n"
 
 
@@ -334,7 +357,9 @@ def main() -> int:
                 for task in tasks_of(name, folder, frozenset(searcher.ids), given.images, given.queries):
                     results.append(scored(name, searcher, task, unrelated))
                     sys.stderr.write(f"{name}: {task.name}, {len(task.present)} and {len(task.absent)} queries\n")
-    table, pooled, transfer = per_task(results, 20), together(results, 20), elsewhere(results)
+    drawn = [one for one in results if one.collection == "drawn"]
+    pooled = {"drawn": together(drawn, 20), "all": together(results, 20)}
+    table, transfer = per_task(results, 20), elsewhere(results)
     text = report(table, pooled, transfer, given.images)
     given.out.parent.mkdir(parents=True, exist_ok=True)
     given.out.write_text(text, "utf-8")
