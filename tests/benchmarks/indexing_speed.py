@@ -17,10 +17,8 @@ import shutil
 import statistics
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 
@@ -129,35 +127,13 @@ def indexed(folder: Path, index: Path, spec: str) -> dict[str, float]:
     encoder.encode_images([Image.new("RGB", (300, 224))])
     encoder.encode_texts(["a dog"])
     encoder.wall = encoder.cpu = 0.0
-    memory = {"most": 0.0}
-    with watching_memory(memory):
-        wall, cpu = time.perf_counter(), time.process_time()
-        report = mm.index(folder, index, encoder)
-        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    wall, cpu = time.perf_counter(), time.process_time()
+    report = mm.index(folder, index, encoder)
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     if report.skipped or report.duplicates:
         raise SystemExit(f"{len(report.skipped)} pictures were skipped and {report.duplicates} were duplicates")
     count = report.indexed
-    return {"cpu": cpu / count, "wall": wall / count, "encoder": encoder.wall / count, "memory": memory["most"]}
-
-
-@contextmanager
-def watching_memory(most: dict[str, float]) -> Iterator[None]:
-    """Resident megabytes of this process, looked at twice a second."""
-    import psutil
-
-    here, done = psutil.Process(), threading.Event()
-
-    def look() -> None:
-        while not done.wait(0.5):
-            most["most"] = max(most["most"], here.memory_info().rss / 1e6)
-
-    thread = threading.Thread(target=look)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
+    return {"cpu": cpu / count, "wall": wall / count, "encoder": encoder.wall / count}
 
 
 def profile(folder: Path, specs: dict[str, str]) -> dict[str, float]:
@@ -188,7 +164,7 @@ def report(told: dict) -> str:
     base = told["naive"]
     lines = [
         f"| {name} | {each['count']:,} | {each['cpu'] * 1e3:.0f} | {each['cpu'] * told['pictures']:,.0f} |"
-        f" **{base['cpu'] / each['cpu']:.1f}** | {each.get('share', '')} | {each.get('megabytes', '')} |"
+        f" **{base['cpu'] / each['cpu']:.1f}** | {each.get('share', '')} |"
         for name, each in told["ways"].items()
     ]
     pieces = [f"| {name} | {value:.1f} |" for name, value in told["profile"].items()]
@@ -201,15 +177,16 @@ def report(told: dict) -> str:
             "from disk in open_clip's format, one encoder thread. CPU time is that of the whole process, all",
             "threads together.",
             "",
-            "| way | pictures run | CPU ms a picture | CPU s for all | times less | encoder at work | MB at most |",
-            "|---|---|---|---|---|---|---|",
+            "| way | pictures run | CPU ms a picture | CPU s for all | times less | encoder at work |",
+            "|---|---|---|---|---|---|",
             *lines,
             "",
             "*Plain loop*, the base of *times less*: decode in full, open_clip's transform, torch in float32, one",
             "by one. Each way ran over the number of pictures in the table; seconds for all are extrapolated from",
             "it. Wanted were 2 times less on torch and 5 times less with eight bits. *Encoder at work*: its share",
             "of the run's wall time, which is the end-to-end rate over the rate of the encoder alone in the same",
-            "run; 0.9 was wanted. The rest of the time it waits for a decoded picture or for the disk.",
+            "run; 0.9 was wanted. The rest of the time it waits for the first batch to be decoded, for pictures,",
+            "or for the disk; the first batch counts the more, the fewer pictures there are.",
             "",
             "## Where the time goes",
             "",
@@ -249,7 +226,6 @@ def measure(place: Path, pictures: int, torch_pictures: int, naive_pictures: int
             "count": counts[name],
             "cpu": found["cpu"],
             "share": f"{found['encoder'] / found['wall']:.2f}",
-            "megabytes": f"{found['memory']:,.0f}",
         }
     return {
         "pictures": pictures,
