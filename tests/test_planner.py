@@ -98,8 +98,8 @@ def test_tuning_on_pictures_alone_is_flagged(tmp_path):
 def test_a_recall_that_cannot_be_reached_is_said(tmp_path):
     """Random directions have no clusters, and crude codes tell them apart badly."""
     rng = np.random.default_rng(1)
-    folder = stored(tmp_path / "index", unit_rows(rng.normal(size=(5000, 16))))
-    plan = prepare(folder, kind="rabitq", recall=1.0, text_queries=unit_rows(rng.normal(size=(50, 16))))
+    folder = stored(tmp_path / "index", unit_rows(rng.normal(size=(20_000, 8))))
+    plan = prepare(folder, kind="rabitq", recall=1.0, text_queries=unit_rows(rng.normal(size=(50, 8))))
     assert plan.recall["text"] < 1.0
     assert "searches by texts find" in " ".join(plan.warnings)
     assert "1.0 was asked for" in " ".join(plan.warnings)
