@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-# What a blend weighs its channels with before anything was fitted: all alike. By assets/reports/hybrid.md that is as good
-# as fitted weights where the model knows the pictures; where it knows nothing of them, fitting or captions' sense helps.
+# What a blend weighs its channels with before anything was fitted: all alike. By assets/reports/hybrid.md that is about
+# as good as fitted weights where the model knows the pictures. Where it knows nothing of them, fit the weights.
 WEIGHTS: Mapping[str, float] = MappingProxyType({"image": 0.5, "bm25": 0.5, "caption": 0.5})
 METHODS: tuple[Method, ...] = ("rrf", "blend")
 _SAID = {"image": "its looks", "bm25": "its words", "caption": "the sense of its caption"}
