@@ -203,7 +203,7 @@ def _built(
         tuned_on={kind: len(sample.queries) for kind, sample in samples.items()},
         effort=point.effort._asdict(),
         curve=tuple(each.to_dict() for each in points),
-        warnings=tuple(_doubts(point.recall, recall)),
+        warnings=tuple(doubts(point.recall, recall)),
     )
 
 
@@ -216,7 +216,7 @@ def _cramped(n: int, asked: str) -> tuple[str, ...]:
     )
 
 
-def _doubts(measured: Mapping[str, float], target: float) -> list[str]:
+def doubts(measured: Mapping[str, float], target: float) -> list[str]:
     """What a user should know about the recall."""
     names = {"text": "texts", "image": "pictures"}
     doubts = [

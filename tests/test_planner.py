@@ -10,6 +10,8 @@ import pytest
 from mmretrieval import planner
 from mmretrieval.collection import Collection
 from mmretrieval.errors import InvalidData, NotFound, UsageError
+from mmretrieval.indexes._coarse import Effort
+from mmretrieval.indexes._tuning import Point, chosen
 from mmretrieval.indexes.exact import Exact
 from mmretrieval.indexing_vectors import index_vectors
 from mmretrieval.planner import choose, describe, is_due, open_index, prepare
@@ -95,14 +97,16 @@ def test_tuning_on_pictures_alone_is_flagged(tmp_path):
     assert "tuned on pictures alone" in plan.warnings[0]
 
 
-def test_a_recall_that_cannot_be_reached_is_said(tmp_path):
-    """Random directions have no clusters, and crude codes tell them apart badly."""
-    rng = np.random.default_rng(1)
-    folder = stored(tmp_path / "index", unit_rows(rng.normal(size=(20_000, 8))))
-    plan = prepare(folder, kind="rabitq", recall=1.0, text_queries=unit_rows(rng.normal(size=(50, 8))))
-    assert plan.recall["text"] < 1.0
-    assert "searches by texts find" in " ".join(plan.warnings)
-    assert "1.0 was asked for" in " ".join(plan.warnings)
+def test_where_no_effort_reaches_the_recall_the_nearest_is_taken_and_said():
+    points = [
+        Point(Effort(reach, 100), {"image": 0.99, "text": text}, float(reach))
+        for reach, text in ((1, 0.5), (2, 0.91), (4, 0.9))
+    ]
+    assert chosen(points, 0.98).effort.reach == 2
+    assert chosen(points, 0.5).effort.reach == 1
+    (said,) = planner.doubts(chosen(points, 0.98).recall, 0.98)
+    assert "searches by texts find 0.910 on average where 0.98 was asked for" in said
+    assert planner.doubts({"image": 0.98, "text": 0.99}, 0.98) == []
 
 
 def test_what_stands_is_kept_and_another_request_is_worked_out(tmp_path):
