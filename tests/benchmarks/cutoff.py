@@ -58,8 +58,8 @@ Written by `tests/benchmarks/cutoff.py`."""
 _READING = """## Reading it
 
 - On the drawn pictures nothing orders queries of one kind better than the score itself: counting it from random
-  pictures (z, tail) loses; on the photographs the differences are those of small sets. So the cutoff leaves the score alone and
-  learns only where to put the line, for each kind of query.
+  pictures (z, tail) loses; on the photographs the differences are those of small sets. So the cutoff leaves the score
+  alone and learns only where to put the line, for each kind of query.
 - The line it finds for words is about as good as the one fitted to labels. For a picture with words it lies too low:
   the drawn changes are about pictures with siblings that differ in one detail, and a sibling is nearly what was asked
   for, while most records, and so most stand-ins, have none.
