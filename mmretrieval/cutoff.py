@@ -7,7 +7,8 @@ itself: its words become the caption of some record, its picture another record'
 operator and filter; what they were made of, and its near-duplicates, is left aside, and what then scores best is the
 best of all that does not belong. With a picture and words, the words are the caption of a similar record, as a
 change is wanted of something near. The cutoff is the score below which the share `strictness` of these best scores
-lie: at 0.75 three of four queries whose answer is not there find nothing, and near-misses of the fourth remain.
+lie: at 0.75 three of four queries whose answer is not there find nothing, if they are as far from all that is there
+as a record is from the others; near-misses pass more often, see assets/reports/cutoff.md.
 
 It works on the scores of the first stage, whatever index found them, before refiners and rerankers; what a refiner
 brings later is not looked at. Scores of BM25 and of rank fusion mean nothing beyond their own query, so there is no
