@@ -29,11 +29,9 @@ os.environ["OMP_NUM_THREADS"] = "1"
 sys.path.insert(0, str(Path(__file__).parent))
 
 import numpy as np  # noqa: E402
-from indexing_speed import write_model, write_photographs  # noqa: E402 - beside this file
 from PIL import Image  # noqa: E402
 
 import mmretrieval as mm  # noqa: E402
-from mmretrieval.indexing_vectors import index_vectors  # noqa: E402
 
 DIM = 512
 WORDS = "two bowls of tomato soup on a wooden table"
@@ -159,6 +157,8 @@ def size_of(place: Path) -> int:
 
 def indexing(place: Path, models: SimpleNamespace, pictures: int) -> dict:
     """Seconds to index the pictures, and to do it again when nothing changed; the models' loading is left out."""
+    from indexing_speed import write_photographs  # beside this file; it loads torch, which not every part may
+
     (place / "photos").mkdir()
     write_photographs(place / "photos", pictures)
     script_open_cost = timed(lambda: __import__("sentence_transformers").SentenceTransformer(models.sentence))
@@ -211,6 +211,8 @@ def searching(place: Path, models: SimpleNamespace, size: int, rounds: int) -> d
         "warm": timed(lambda: loop_search(table, encode), 3 * rounds),
         "bytes": size_of(table),
     }
+
+    from mmretrieval.indexing_vectors import index_vectors
 
     index = place / f"ours-{size}.index"
     index_vectors(rows, [f"p{n:07d}" for n in range(size)], index, encoder)
@@ -270,6 +272,8 @@ def report(told: dict) -> str:
 
 
 def measure(place: Path, pictures: int, sizes: list[int], rounds: int) -> dict:
+    from indexing_speed import write_model
+
     load = os.getloadavg()[0]
     model = write_model(place / "model")
     onnx = f"onnx:local-dir:{model}"
