@@ -14,13 +14,13 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from mmretrieval.errors import InvalidData, UsageError
 from mmretrieval.protocols import Index
 from mmretrieval.vectors import allowed, best, legal_queries, margin, row_scores
 
 if TYPE_CHECKING:
+    import torch
     from numpy.typing import NDArray
 
     from mmretrieval.segments import Rows
@@ -39,6 +39,8 @@ class Torch(Index):
 
     def __init__(self, rows: Rows, cache: Path | None = None, *, device: str | None = None) -> None:
         """`device` is a name of torch's, as "cuda:1" or "cpu"; None takes a GPU if there is one."""
+        import torch
+
         super().__init__(rows, cache)
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self._is_half = self.device.type == "cuda"
@@ -96,6 +98,8 @@ class Torch(Index):
         self, queries: NDArray[np.float32], fetch: int, mask: NDArray[np.bool_] | None
     ) -> list[tuple[NDArray[np.int64], NDArray[np.float32]]]:
         """For each query the slots of its `fetch` best rows and their products, -inf for what may not be returned."""
+        import torch
+
         lengths = np.linalg.norm(queries, axis=1, keepdims=True)  # a long query would leave the range of float16
         given = torch.from_numpy(queries / lengths).to(self.device, torch.float16 if self._is_half else torch.float32)
         slots = torch.empty((len(queries), 0), dtype=torch.int64, device=self.device)
@@ -113,6 +117,8 @@ class Torch(Index):
         return list(zip(slots.cpu().numpy(), products.cpu().numpy() * lengths, strict=True))
 
     def _forbidden(self, slot: int, count: int, mask: NDArray[np.bool_] | None) -> torch.Tensor | None:
+        import torch
+
         if mask is None and self.rows.stored == self.rows.n:
             return None
         owners = self.rows.owners[slot : slot + count]
@@ -126,12 +132,16 @@ class Torch(Index):
         yield from self._carried() if self._kept is None else self._kept
 
     def _fits(self) -> bool:
+        import torch
+
         if self.device.type != "cuda":
             return False  # the mapped files are memory already
         free, _ = torch.cuda.mem_get_info(self.device)
         return self.rows.stored * self.rows.dim * 2 + _SPARE <= free
 
     def _carried(self) -> Iterator[tuple[int, torch.Tensor]]:
+        import torch
+
         staging: Any = torch.empty((_ROWS, self.rows.dim), dtype=torch.float16, pin_memory=self.device.type == "cuda")
         for slot, matrix in self.rows.stored_blocks(0, _ROWS):
             staging.numpy()[: len(matrix)] = matrix
