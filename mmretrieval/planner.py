@@ -68,7 +68,7 @@ class Prepared:
 def prepare(
     index: Path,
     *,
-    kind: str = AUTO,
+    kind: str | None = None,
     recall: float | None = None,
     memory: int | None = None,
     text_queries: NDArray[np.float32] | None = None,
@@ -76,9 +76,10 @@ def prepare(
 ) -> Prepared:
     """Choose, build and tune the index over the pictures' vectors, and write the plan into the catalogue.
 
-    `kind` is a name from `mmretrieval list indexes`; "auto" what was asked for before, or else the planner's choice.
-    `recall` is the recall@10 to reach; None what was asked for before, or else 0.98. `memory` is the most bytes that
-    the index may hold, None for no limit; `text_queries` are (q, dim) unit rows of texts such as users write.
+    `kind` is a name from `mmretrieval list indexes`; "auto" is the planner's choice, and None what was asked for
+    before, or else the planner's choice. `recall` is the recall@10 to reach; None what was asked for before, or else
+    0.98. `memory` is the most bytes that the index may hold, None for no limit; `text_queries` are (q, dim) unit rows
+    of texts such as users write.
     An index that stands, asked for in the same way and not outgrown, is kept, and what was written since is added to
     it. Takes the writer's lock.
     Raises NotFound without an index, UsageError for arguments that cannot work, InvalidData for queries of another
@@ -88,7 +89,7 @@ def prepare(
         raise UsageError(f"the recall to reach is {recall}: it must lie above 0 and be at most 1")
     Catalog.open_snapshot(index).close()  # says that there is no index, before a lock makes its folder
     with sole_writer(index), Collection.open(index) as collection:
-        rows, asked = collection.rows("image"), collection.plan.get("asked", AUTO) if kind == AUTO else kind
+        rows, asked = collection.rows("image"), kind or collection.plan.get("asked", AUTO)
         target = recall or collection.plan.get("target", RECALL)
         chosen = choose(rows.n, rows.dim, memory) if asked == AUTO else asked
         found = registry.load("indexes", chosen)

@@ -26,7 +26,7 @@ _TEXTS_AT_ONCE = 64
 def prepare(
     index: Path | str,
     *,
-    kind: str = planner.AUTO,
+    kind: str | None = None,
     recall: float | None = None,
     memory: int | None = None,
     text_vectors: Path | str | NDArray[Any] | None = None,

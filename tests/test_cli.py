@@ -341,6 +341,12 @@ def test_ready_vectors_are_indexed_searched_and_described_from_the_command_line(
     assert (report["status"], report["indexed"]) == ("ok", 40)
     assert report["first_stage"]["kind"] == "exact"  # so few need nothing else
     assert told("index", *given, cwd=tmp_path)["unchanged"] == 40
+    for asked, flags in (
+        ("pq", ["--index-kind", "pq"]),
+        ("pq", ["--recall", "0.9"]),
+        ("auto", ["--index-kind", "auto"]),
+    ):
+        assert told("index", *given, *flags, cwd=tmp_path)["first_stage"]["asked"] == asked
     hits = told("search", "--image", "id:v07", "--index", "idx", "-k", "3", cwd=tmp_path)["hits"]
     unit = matrix / np.linalg.norm(matrix, axis=1, keepdims=True)
     assert [hit["id"] for hit in hits] == [f"v{at:02d}" for at in np.argsort(-(unit @ unit[7]))[:3]]

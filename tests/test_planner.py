@@ -124,6 +124,19 @@ def test_what_stands_is_kept_and_another_request_is_worked_out(tmp_path):
         assert isinstance(open_index(collection), Exact)
 
 
+def test_a_kind_that_was_asked_for_stays_until_the_choice_is_given_back(tmp_path, monkeypatch):
+    monkeypatch.setattr(planner, "EXACT_UP_TO", 4000)
+    folder = stored(tmp_path / "index", PICTURES[:4500])
+    assert prepare(folder, kind="rabitq", text_queries=TEXTS[:60]).kind == "rabitq"
+    kept = prepare(folder, text_queries=TEXTS[:60])
+    assert (kept.kind, kept.asked) == ("rabitq", "rabitq")
+    given_back = prepare(folder, kind="auto", text_queries=TEXTS[:60])
+    assert (given_back.kind, given_back.asked) == ("pq", "auto")
+    assert prepare(folder, text_queries=TEXTS[:60]).asked == "auto"
+    with Collection.open(folder) as collection:
+        assert open_index(collection).name == "pq"
+
+
 def test_it_is_due_again_when_the_tail_is_long_a_fifth_has_changed_or_the_index_is_lost(tmp_path, monkeypatch):
     folder = stored(tmp_path / "index", PICTURES[:4500])
     prepare(folder, kind="pq", text_queries=TEXTS[:60])

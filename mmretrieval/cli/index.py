@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mmretrieval.cli.options import Captions, Device, IndexFolder, IndexKind, Json, parse_size
+from mmretrieval.cli.options import Captions, Device, IndexFolder, Json, parse_size
 from mmretrieval.cli.report import PARTIAL, Report, row
 from mmretrieval.errors import UsageError
 
@@ -58,7 +58,10 @@ def index(
     ] = None,
     memory: Annotated[str | None, typer.Option("--memory", metavar="2GB", help="The most the index may take.")] = None,
     captions: Captions = None,
-    index_kind: IndexKind = "auto",
+    index_kind: Annotated[
+        str | None,
+        typer.Option("--index-kind", help="How nearest vectors are found; see: list indexes. An index keeps its own."),
+    ] = None,
     device: Device = None,
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Pictures encoded together.")] = 64,
     precision: Annotated[
@@ -89,10 +92,10 @@ def index(
     return _report(report, _prepared(index, wishes, text_vectors=text_vectors, encoder=encoder, device=device))
 
 
-def _wishes(index_kind: str, recall: float | None, memory: str | None) -> dict[str, Any]:
+def _wishes(index_kind: str | None, recall: float | None, memory: str | None) -> dict[str, Any]:
     """What was asked for of the index over the vectors; empty when nothing was."""
     wishes = {
-        "kind": None if index_kind == "auto" else index_kind,
+        "kind": index_kind,
         "recall": recall,
         "memory": None if memory is None else parse_size(memory),
     }
