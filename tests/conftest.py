@@ -42,3 +42,21 @@ def own_cache(tmp_path_factory):
         del os.environ["XDG_CACHE_HOME"]
     else:
         os.environ["XDG_CACHE_HOME"] = before
+
+
+def pytest_sessionfinish(session):
+    """Where CI installs everything, a test that is skipped for want of a package is a failure."""
+    if os.environ.get("CI") and lacking(session.config.pluginmanager.get_plugin("terminalreporter")):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter):
+    for place, reason in lacking(terminalreporter):
+        terminalreporter.write_line(f"skipped for want of a package: {place}: {reason}", red=True)
+
+
+def lacking(reporter):
+    """Place and reason of the tests that were skipped because a package is not installed."""
+    skipped = [report.longrepr for report in reporter.stats.get("skipped", ()) if isinstance(report.longrepr, tuple)]
+    told = [(f"{place}:{line}", reason) for place, line, reason in skipped]
+    return [each for each in told if "could not import" in each[1] or "not installed" in each[1]]
