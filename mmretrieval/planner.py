@@ -21,6 +21,7 @@ from mmretrieval.catalog import Catalog
 from mmretrieval.collection import Collection
 from mmretrieval.errors import StorageError, UsageError
 from mmretrieval.lock import sole_writer
+from mmretrieval.specs import make, parse_spec
 from mmretrieval.vectors import legal_queries
 
 if TYPE_CHECKING:
@@ -76,10 +77,10 @@ def prepare(
 ) -> Prepared:
     """Choose, build and tune the index over the pictures' vectors, and write the plan into the catalogue.
 
-    `kind` is a name from `mmretrieval list indexes`; "auto" is the planner's choice, and None what was asked for
-    before, or else the planner's choice. `recall` is the recall@10 to reach; None what was asked for before, or else
-    0.98. `memory` is the most bytes that the index may hold, None for no limit; `text_queries` are (q, dim) unit rows
-    of texts such as users write.
+    `kind` is a name from `mmretrieval list indexes`, with settings where it has any ("rabitq:bits=2"); "auto" is the
+    planner's choice, and None what was asked for before, or else the planner's choice. `recall` is the recall@10 to
+    reach; None what was asked for before, or else 0.98. `memory` is the most bytes that the index may hold, None for
+    no limit; `text_queries` are (q, dim) unit rows of texts such as users write.
     An index that stands, asked for in the same way and not outgrown, is kept, and what was written since is added to
     it. Takes the writer's lock.
     Raises NotFound without an index, UsageError for arguments that cannot work, InvalidData for queries of another
@@ -92,15 +93,14 @@ def prepare(
         rows, asked = collection.rows("image"), kind or collection.plan.get("asked", AUTO)
         target = recall or collection.plan.get("target", RECALL)
         chosen = choose(rows.n, rows.dim, memory) if asked == AUTO else asked
-        found = registry.load("indexes", chosen)
-        if not hasattr(found, "build"):
+        new: Any = open_index(collection, chosen)
+        if not hasattr(new, "build"):
             prepared = Prepared(chosen, asked, target=target, warnings=_cramped(rows.n, asked))
-        elif rows.n < found.least_rows:
+        elif rows.n < new.least_rows:
             prepared = Prepared(EXACT, asked, target=target)
-        elif _answers(collection, chosen, target, text_queries) and not _is_outgrown(collection):
+        elif _answers(collection, new.spec, target, text_queries) and not _is_outgrown(collection):
             prepared = _extended(collection, progress)
         else:
-            new = found(rows, collection.index / "cache" / "image")
             prepared = replace(_built(new, rows, target, text_queries, progress), asked=asked)
         with closing(Catalog.open_writer(index)) as catalog, catalog.transaction():
             catalog.set_meta({META: prepared.to_dict()})
@@ -124,9 +124,12 @@ def describe(collection: Collection) -> dict[str, Any]:
 
 
 def open_index(collection: Collection, kind: str = AUTO) -> Index:
-    """The index over the pictures' vectors; "auto" is the kind planned for this collection."""
-    chosen = registry.load("indexes", describe(collection)["kind"] if kind == AUTO else kind)
-    index: Index = chosen(collection.rows("image"), cache=collection.index / "cache" / "image")
+    """The index over the pictures' vectors; "auto" is the kind planned for this collection.
+
+    A kind may have settings, as in "rabitq:bits=2" (see `specs`). Raises UsageError for an unknown kind or setting.
+    """
+    chosen = describe(collection)["kind"] if kind == AUTO else kind
+    index: Index = make("indexes", chosen, rows=collection.rows("image"), cache=collection.index / "cache" / "image")
     return index
 
 
@@ -139,7 +142,7 @@ def is_due(collection: Collection) -> bool:
     if not collection.plan:
         return collection.count > EXACT_UP_TO
     kind, rows = collection.plan["kind"], collection.rows("image")
-    if not hasattr(registry.load("indexes", kind), "build"):
+    if not hasattr(registry.load("indexes", parse_spec(kind)[0]), "build"):
         return collection.plan["asked"] != kind and rows.n > EXACT_UP_TO
     return _is_outgrown(collection) or rows.stored - collection.plan["slots"] > TAIL
 
@@ -195,7 +198,7 @@ def _built(
     with _storing(index.cache):
         size = index.adopt(built, point.effort)
     return Prepared(
-        kind=index.name,
+        kind=index.spec,
         bytes=size,
         slots=int(built.ntotal),
         trained=int(built.ntotal),

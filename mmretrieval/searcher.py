@@ -24,7 +24,7 @@ from mmretrieval.opening import check_hybrid, open_first_stage
 from mmretrieval.pipeline import OnError, Pipeline
 from mmretrieval.planner import AUTO
 from mmretrieval.protocols import Encoder
-from mmretrieval.specs import make
+from mmretrieval.specs import make, parse_spec
 from mmretrieval.types import MINUS_WEIGHT, Compose, Encoded, Part, Query, Ranking
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class Searcher:
         """
         refiners = [make("refiners", spec) for spec in ([refine] if isinstance(refine, str) else refine)]
         if index_kind != AUTO:
-            registry.load("indexes", index_kind)  # a misspelt kind is told before anything is opened
+            registry.load("indexes", parse_spec(index_kind)[0])  # a misspelt kind is told before anything is opened
         check_hybrid(hybrid)
         with ExitStack() as undo:
             collection = Collection.open(Path(index))

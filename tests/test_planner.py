@@ -137,6 +137,25 @@ def test_a_kind_that_was_asked_for_stays_until_the_choice_is_given_back(tmp_path
         assert open_index(collection).name == "pq"
 
 
+def test_a_kind_keeps_its_settings(tmp_path):
+    folder = stored(tmp_path / "index", PICTURES[:4500])
+    assert prepare(folder, kind="rabitq:bits=1", text_queries=TEXTS[:60]).kind == "rabitq"
+    first = prepare(folder, kind="rabitq:bits=4", text_queries=TEXTS[:60])
+    assert (first.kind, first.asked) == ("rabitq:bits=4", "rabitq:bits=4")
+    file = folder / "cache/image/rabitq-bits=4.index"
+    before = file.stat().st_mtime_ns
+    assert prepare(folder, text_queries=TEXTS[:60]).kind == "rabitq:bits=4"
+    assert file.stat().st_mtime_ns == before
+    with Collection.open(folder) as collection:
+        assert not is_due(collection)
+        index, crude = open_index(collection), open_index(collection, "rabitq")
+        assert (index.bits, crude.bits) == (4, 1)
+        index.always_exact = 0
+        assert recall(index, TEXTS[200:]) >= 0.96
+        with pytest.raises(UsageError, match="its settings are bits"):
+            open_index(collection, "rabitq:byte=4")
+
+
 def test_it_is_due_again_when_the_tail_is_long_a_fifth_has_changed_or_the_index_is_lost(tmp_path, monkeypatch):
     folder = stored(tmp_path / "index", PICTURES[:4500])
     prepare(folder, kind="pq", text_queries=TEXTS[:60])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mmretrieval.cli.options import Captions, Device, IndexFolder, Json, parse_size
+from mmretrieval.cli.options import Captions, Device, IndexFolder, Json, KeptIndexKind, parse_size
 from mmretrieval.cli.report import PARTIAL, Report, row
 from mmretrieval.errors import UsageError
 
@@ -58,10 +58,7 @@ def index(
     ] = None,
     memory: Annotated[str | None, typer.Option("--memory", metavar="2GB", help="The most the index may take.")] = None,
     captions: Captions = None,
-    index_kind: Annotated[
-        str | None,
-        typer.Option("--index-kind", help="How nearest vectors are found; see: list indexes. An index keeps its own."),
-    ] = None,
+    index_kind: KeptIndexKind = None,
     device: Device = None,
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Pictures encoded together.")] = 64,
     precision: Annotated[

@@ -14,6 +14,14 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instea
 IndexFolder = Annotated[Path, typer.Option("--index", metavar="IDX", help="The index folder.", show_default=False)]
 Device = Annotated[str | None, typer.Option("--device", help="cpu, cuda, cuda:1, mps; the best there is by default.")]
 IndexKind = Annotated[str, typer.Option("--index-kind", help="How nearest vectors are found; see: list indexes.")]
+KeptIndexKind = Annotated[
+    str | None,
+    typer.Option(
+        "--index-kind",
+        metavar="auto|NAME[:SETTING]",
+        help="How nearest vectors are found, as in rabitq:bits=2; see: list indexes. An index keeps its own.",
+    ),
+]
 Captions = Annotated[
     str | None,
     typer.Option(

@@ -74,15 +74,19 @@ class Coarse(Index):
 
     # What a family of codes says about itself
 
-    @classmethod
+    @property
+    def spec(self) -> str:
+        """The kind with its settings, as `specs` reads it; settings that are the default are left out."""
+        return self.name
+
     @abstractmethod
-    def recipe(cls, n: int, dim: int) -> str:
+    def recipe(self, n: int, dim: int) -> str:
         """FAISS's factory string for `n` rows of `dim` numbers."""
 
     @classmethod
     @abstractmethod
     def bytes_per_row(cls, dim: int) -> float:
-        """Bytes of the index per row, about."""
+        """Bytes of the index per row, about, where no settings are given."""
 
     @abstractmethod
     def reaches(self) -> list[int]:
@@ -171,22 +175,29 @@ class Coarse(Index):
             return self._loaded
 
     def _load(self) -> _Loaded | None:
-        cure = f"exact search answers instead; build it with: mmretrieval index … --index-kind {self.name}"
+        cure = f"exact search answers instead; build it with: mmretrieval index … --index-kind {self.spec}"
         try:
-            kept = None if self.cache is None else _cache.load(self.cache, self.name, self.rows)
+            kept = self._kept()
         except InvalidData as error:
             log.warning("%s: %s", error, cure)
             return None
         if kept is None:
-            log.warning("there is no index of kind '%s' over these vectors: %s", self.name, cure)
+            log.warning("there is no index of kind '%s' over these vectors: %s", self.spec, cure)
             return None
         index, told = kept
         return _Loaded(index, Effort(*told["effort"]))
 
+    @property
+    def _file(self) -> str:
+        return self.spec.replace(":", "-")  # which no file on Windows may have in its name
+
+    def _kept(self, *, mapped: bool = True) -> tuple[Any, dict[str, Any]] | None:
+        return None if self.cache is None else _cache.load(self.cache, self._file, self.rows, mapped=mapped)
+
     def is_built(self) -> bool:
         """Whether there is an index to search with; nothing is logged."""
         try:
-            return self.cache is not None and _cache.load(self.cache, self.name, self.rows) is not None
+            return self._kept() is not None
         except InvalidData:
             return False
 
@@ -198,7 +209,7 @@ class Coarse(Index):
         import faiss
 
         if self.rows.n < LEAST_ROWS:
-            raise UsageError(f"{self.rows.n} rows are too few for '{self.name}': use the index 'exact'")
+            raise UsageError(f"{self.rows.n} rows are too few for '{self.spec}': use the index 'exact'")
         index: Any = faiss.index_factory(
             self.rows.dim, self.recipe(self.rows.n, self.rows.dim), faiss.METRIC_INNER_PRODUCT
         )
@@ -212,9 +223,9 @@ class Coarse(Index):
 
         Raises InvalidData where there is none that fits, OSError, or RuntimeError from FAISS, where the disk refuses.
         """
-        kept = None if self.cache is None else _cache.load(self.cache, self.name, self.rows, mapped=False)
+        kept = self._kept(mapped=False)
         if kept is None:
-            raise InvalidData(f"there is no index of kind '{self.name}' to add to: build it")
+            raise InvalidData(f"there is no index of kind '{self.spec}' to add to: build it")
         index, told = kept
         self._add(index, report)
         return self.adopt(index, Effort(*told["effort"]))
@@ -240,7 +251,7 @@ class Coarse(Index):
             self._loaded, self._tried = _Loaded(built, effort), True
         if self.cache is None:
             return 0
-        return _cache.save(self.cache, self.name, self.rows, built, {"effort": list(effort)})
+        return _cache.save(self.cache, self._file, self.rows, built, {"effort": list(effort)})
 
 
 _FEW_FORBIDDEN = 200  # rows

@@ -22,8 +22,7 @@ class Hnsw(Coarse):
 
     narrow = 0.3
 
-    @classmethod
-    def recipe(cls, n: int, dim: int) -> str:  # noqa: ARG003 (it depends on neither)
+    def recipe(self, n: int, dim: int) -> str:  # noqa: ARG002 (it depends on neither)
         return f"HNSW{_LINKS},SQ8"
 
     @classmethod

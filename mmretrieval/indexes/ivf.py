@@ -12,9 +12,8 @@ from mmretrieval.indexes._lists import Lists
 class Ivf(Lists):
     """Eight bits per number in inverted lists; 520 bytes for 512 numbers."""
 
-    @classmethod
-    def recipe(cls, n: int, dim: int) -> str:  # noqa: ARG003 (FAISS knows the dimension)
-        return f"IVF{cls.lists(n)},SQ8"
+    def recipe(self, n: int, dim: int) -> str:  # noqa: ARG002 (FAISS knows the dimension)
+        return f"IVF{self.lists(n)},SQ8"
 
     @classmethod
     def bytes_per_row(cls, dim: int) -> float:

@@ -15,9 +15,8 @@ from mmretrieval.indexes._lists import Lists
 class Pq(Lists):
     """Four bits for every four numbers, in inverted lists; 76 bytes for 512 numbers, the quickest to scan."""
 
-    @classmethod
-    def recipe(cls, n: int, dim: int) -> str:
-        return f"IVF{cls.lists(n)},PQ{_groups(dim)}x4fs"
+    def recipe(self, n: int, dim: int) -> str:
+        return f"IVF{self.lists(n)},PQ{_groups(dim)}x4fs"
 
     @classmethod
     def bytes_per_row(cls, dim: int) -> float:

@@ -15,9 +15,11 @@ from mmretrieval.errors import InvalidData, UsageError
 from mmretrieval.indexes._coarse import Coarse, Effort
 from mmretrieval.indexes._scan import Span, scan
 from mmretrieval.indexes._tuning import chosen, curve, like_pictures, measured
+from mmretrieval.specs import make
 
 N, DIM = 6000, 128
 COARSE = [name for name in registry.names("indexes") if issubclass(registry.load("indexes", name), Coarse)]
+COARSE += ["rabitq:bits=2", "rabitq:bits=4"]
 every_coarse = pytest.mark.parametrize("name", COARSE)
 
 
@@ -39,7 +41,7 @@ _BUILT = {}
 def built(name, rows=None, cache=None, effort=None):
     """Searches with the utmost effort; what FAISS built over the same rows is shared between tests, as it is costly."""
     rows = MemoryRows(PICTURES, block=1000) if rows is None else rows
-    index = registry.load("indexes", name)(rows, cache)
+    index = make("indexes", name, rows=rows, cache=cache)
     known = (name, rows.key)
     if known not in _BUILT:
         _BUILT[known] = index.build()
@@ -81,7 +83,7 @@ def test_with_the_utmost_effort_hardly_a_row_is_missed(name, queries):
 def test_a_query_gets_the_same_answer_alone_and_among_others_and_from_a_mapped_file(name, tmp_path):
     rows = MemoryRows(PICTURES, block=1000)
     index = built(name, rows, tmp_path)
-    again = registry.load("indexes", name)(rows, tmp_path)
+    again = make("indexes", name, rows=rows, cache=tmp_path)
     for query, (positions, scores) in zip(TEXTS[:9], index.search(TEXTS[:9], 7), strict=True):
         for other in (index, again):
             alone, alone_scores = other.search(query[None], 7)[0]
@@ -170,7 +172,7 @@ def test_after_upserts_and_deletions_the_old_index_still_answers(name, tmp_path,
             storage.live.pop(int(rng.choice(sorted(storage.live))))
         if number % 100 == 99:
             rows = storage.rows()
-            index = registry.load("indexes", name)(rows, tmp_path)
+            index = make("indexes", name, rows=rows, cache=tmp_path)
             index.always_exact = 100
             queries = np.concatenate([TEXTS[:10], pictures[number - 9 : number + 1]])
             assert recall(index, queries) >= 0.97
@@ -183,7 +185,7 @@ def test_after_upserts_and_deletions_the_old_index_still_answers(name, tmp_path,
 @every_coarse
 def test_without_an_index_exact_search_answers_and_the_log_says_so(name, tmp_path, caplog):
     rows = MemoryRows(PICTURES, block=1000)
-    index = registry.load("indexes", name)(rows, tmp_path)
+    index = make("indexes", name, rows=rows, cache=tmp_path)
     for _ in range(2):
         positions, _ = index.search(TEXTS[:1], 10)[0]
         assert set(positions.tolist()) == exactly(rows, TEXTS[:1], 10)[0]
@@ -289,7 +291,7 @@ def test_a_target_met_on_pictures_alone_is_missed_on_texts_and_met_when_they_are
     efforts = {}
     for tuned_on in (("image",), ("image", "text")):
         samples = {kind: kinds[kind] for kind in tuned_on}
-        points = curve(index, _BUILT[index.name, index.rows.key], samples, 0.98)
+        points = curve(index, _BUILT[index.spec, index.rows.key], samples, 0.98)
         efforts[tuned_on] = chosen(points, 0.98)
         assert efforts[tuned_on].least() >= 0.98
     blind, seeing = efforts.values()
@@ -301,8 +303,8 @@ def test_a_target_met_on_pictures_alone_is_missed_on_texts_and_met_when_they_are
 def test_the_recall_that_tuning_states_is_that_of_a_search(tmp_path):
     index = built("pq")
     sample = {"text": measured(index.rows, TEXTS)}
-    for point in curve(index, _BUILT[index.name, index.rows.key], sample, 2.0)[:4]:
-        index.adopt(_BUILT[index.name, index.rows.key], point.effort)
+    for point in curve(index, _BUILT[index.spec, index.rows.key], sample, 2.0)[:4]:
+        index.adopt(_BUILT[index.spec, index.rows.key], point.effort)
         assert recall(index, TEXTS) == pytest.approx(point.recall["text"], abs=1e-9)
 
 
@@ -321,8 +323,26 @@ CODES = {
     "hnsw": {"image": (0.89, 1.0, 1.0, 1.0), "text": (0.98, 1.0, 1.0, 1.0)},
     "ivf": {"image": (0.89, 1.0, 1.0, 1.0), "text": (0.98, 1.0, 1.0, 1.0)},
     "pq": {"image": (0.28, 0.46, 0.81, 0.99), "text": (0.39, 0.61, 0.90, 0.99)},
+    "rabitq:bits=2": {"image": (0.63, 0.88, 0.99, 1.0), "text": (0.62, 0.85, 0.99, 1.0)},
+    "rabitq:bits=4": {"image": (0.82, 0.99, 1.0, 1.0), "text": (0.86, 0.99, 1.0, 1.0)},
     "rabitq": {"image": (0.43, 0.68, 0.95, 0.99), "text": (0.40, 0.62, 0.90, 0.99)},
 }
+
+
+@pytest.mark.parametrize("bits", [0, 3, 8])
+def test_numbers_of_bits_that_rabitq_has_not_are_refused(bits):
+    with pytest.raises(UsageError, match="takes 1, 2, 4"):
+        registry.load("indexes", "rabitq")(MemoryRows(PICTURES[:9]), bits=bits)
+    with pytest.raises(UsageError, match="takes 1, 2, 4"):
+        make("indexes", f"rabitq:bits={bits}", rows=MemoryRows(PICTURES[:9]), cache=None)
+
+
+@pytest.mark.parametrize(("bits", "most"), [(1, 90), (2, 160), (4, 290)])
+def test_rabitq_takes_as_many_bytes_as_it_says(bits, most, tmp_path):
+    index = registry.load("indexes", "rabitq")(MemoryRows(random_unit(10_000, 512), block=1000), tmp_path, bits=bits)
+    index.training_rows = 4096
+    shared = 512 * 512 * 4 + index.lists(10_000) * 512 * 4  # the rotation and the centres
+    assert index.adopt(index.build(), Effort(1, 20)) - shared <= most * 10_000
 
 
 @every_coarse
@@ -337,20 +357,20 @@ def test_codes_are_as_good_as_they_were_measured_to_be(name):
             assert np.mean(shares) >= least - 0.02, (kind, first)
 
 
-@pytest.mark.parametrize("name", ["ivf", "pq", "rabitq"])
+@pytest.mark.parametrize("name", ["ivf", "pq", "rabitq", "rabitq:bits=2"])
 def test_lists_of_sorted_files_are_about_equally_long(name):
     import faiss
 
     rows = MemoryRows(PICTURES[np.argsort(PICTURES[:, 0])], block=1000)
     rows._slots, rows._rows = np.arange(N), rows.matrix
     rows.owners = np.arange(N, dtype=np.int32)
-    index = registry.load("indexes", name)(rows).build()
+    index = make("indexes", name, rows=rows, cache=None).build()
     assert faiss.extract_index_ivf(index).invlists.imbalance_factor() <= 1.5
 
 
 @every_coarse
 def test_no_recipe_drops_dimensions_which_would_spoil_inner_products(name):
-    assert "PCA" not in registry.load("indexes", name).recipe(10**6, 512)
+    assert "PCA" not in make("indexes", name, rows=MemoryRows(PICTURES[:9]), cache=None).recipe(10**6, 512)
 
 
 OPEN = """
