@@ -85,6 +85,7 @@ class Choices:
     split: str
     choices: tuple[Choice, ...]
     images: Mapping[str, str]  # image id to a path relative to the folder of the data
+    texts: Mapping[str, str] = field(default_factory=_nothing)  # image id to its captions, one a line, where known
     notes: tuple[str, ...] = ()
     licence: str = ""
 

@@ -2,6 +2,7 @@
 
 import json
 
+import official_files as official
 import pytest
 from store_samples import save
 from test_cli import mmr, told
@@ -74,6 +75,42 @@ def test_what_bench_cannot_do_is_one_sentence_with_its_status(folder, tmp_path, 
     report = told("bench", *words, "--data", folder, "--out", tmp_path / "out", code=code)
     assert message in report["errors"][0]
     assert not (tmp_path / "out").exists()
+
+
+def test_bench_runs_choices_and_a_second_run_writes_the_same(tiny_clip_dir, tmp_path):
+    data, out = official.write(tmp_path / "data", official.sugarcrepe()), tmp_path / "out"
+    for number in range(2):
+        save(data / "val2017" / f"{number:012d}.jpg", number)
+    words = ["bench", "sugarcrepe", "--data", data, "--out", out, "--encoder", f"local-dir:{tiny_clip_dir}"]
+    lines = [line.split("\t") for line in mmr(*words).stdout.splitlines()]
+    assert lines[0][:2] == ["dense", "R@1"]
+    first = {name: (out / name).read_bytes() for name in ("report.md", "report.html", "report.json")}
+    report = told(*words)["report"]
+    assert {name: (out / name).read_bytes() for name in first} == first
+    table = report["systems"][0]["tables"]["R@1"]
+    assert [(cell["category"], cell["queries"]) for cell in table] == [
+        ("all", 14), *((category, 2) for category in sorted(official.SUGARCREPE)),
+    ]  # fmt: skip
+    assert float(lines[0][2]) == pytest.approx(table[0]["mean"], abs=1e-4)
+    refused = told(*words, "--pipeline", "bm25", code=2)
+    assert "reads words alone" in refused["errors"][0]
+
+
+def test_bench_runs_correlations_and_a_second_run_writes_the_same(tiny_clip_dir, tmp_path):
+    data, out = official.write(tmp_path / "data", official.crisscrossed()), tmp_path / "out"
+    words = ["bench", "crisscrossed", "--data", data, "--encoder", f"local-dir:{tiny_clip_dir}"]
+    lines = [line.split("\t") for line in mmr(*words, "--out", out).stdout.splitlines()]
+    assert [line[:2] for line in lines[:2]] == [["dense", "Spearman"], ["dense", "Spearman of draws"]]
+    first = {name: (out / name).read_bytes() for name in ("report.md", "report.html", "report.json", "pairs.tsv")}
+    limited = told(*words, "--out", tmp_path / "few", "--limit", 3)["report"]
+    assert told(*words, "--out", out)["report"]["benchmark"]["queries"] == 4
+    assert {name: (out / name).read_bytes() for name in first} == first
+    assert limited["benchmark"]["queries"] == 3
+    assert "only the first 3 of 4 pairs were compared" in limited["benchmark"]["notes"]
+    refused = told(*words, "--out", out, "--pipeline", "bm25", code=2)
+    assert "puts candidates in an order" in refused["errors"][0]
+    lacking = told(*words, "--out", out, "--split", "sits-val", code=4)
+    assert "val2014/COCO_val2014_000000000000.jpg" in lacking["errors"][0]
 
 
 def test_compare_prints_a_table_and_the_queries_that_change_most(tmp_path):

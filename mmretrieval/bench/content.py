@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mmretrieval.benchmarks import Benchmark
+from mmretrieval.benchmarks import Benchmark, Correlations
 from mmretrieval.types import Part, Query
 
 
@@ -49,6 +49,19 @@ def benchmark_hash(benchmark: Benchmark, data: Path) -> str:
             "groups": {name: sorted(queries) for name, queries in benchmark.groups.items()},
             "subsets": {query: sorted(ids) for query, ids in benchmark.subsets.items()},
             "dialogues": {name: list(queries) for name, queries in benchmark.dialogues.items()},
+        }
+    )
+
+
+def correlations_hash(task: Correlations) -> str:
+    """Of pairs with their marks, texts and places of pictures."""
+    return digest(
+        {
+            "name": task.name,
+            "split": task.split,
+            "pairs": [[pair.id, pair.left, pair.right, pair.score] for pair in task.pairs],
+            "texts": dict(task.texts),
+            "images": dict(task.images),
         }
     )
 

@@ -139,10 +139,11 @@ def _encoded(texts: list[str], encoder: Encoder, told: Callable[[int, int], None
 
 
 def _notes(benchmark: Benchmark, medium: Medium, count: int) -> tuple[str, ...]:
+    stands_for = "a picture, none of which was seen" if benchmark.images else "a candidate"
     told = {
         "pictures": "candidates are pictures",
-        "texts": "candidates are texts: the mean vector of its texts stands for each picture, none of which was seen",
-        "words": "candidates are the words of their texts; no picture was seen and no vector made",
+        "texts": f"candidates are texts: the mean vector of its lines stands for {stands_for}",
+        "words": "candidates are the words of their texts; no vector was made",
     }[medium]
     lacking = len(benchmark.candidates) - count
     return (told, f"{lacking:,} of {len(benchmark.candidates):,} candidates are not here") if lacking else (told,)

@@ -17,11 +17,7 @@ def _lines(report: Mapping[str, Any], plots: Sequence[str]) -> Iterator[str]:
     told = report["benchmark"]
     yield f"# {_safe(told['name'])} {_safe(told['split'])}"
     yield ""
-    yield f"{told['judged']:,} judged queries of {told['queries']:,}, {told['candidates']:,} candidates. " + (
-        "Means are over categories, each counting alike."
-        if told["average"] == "categories"
-        else "Means are over queries."
-    )
+    yield told_counts(told)
     if not told["judged"]:
         yield "There are no judgements here, so there is nothing to measure; the run files are written all the same."
     yield ""
@@ -36,6 +32,15 @@ def _lines(report: Mapping[str, Any], plots: Sequence[str]) -> Iterator[str]:
     yield from _times(report)
 
 
+def told_counts(told: Mapping[str, Any]) -> str:
+    """What was measured on, in a sentence or two."""
+    if told["unit"] == "pairs":
+        return f"{told['judged']:,} pairs of {told['candidates']:,} things, marked by people for how alike they are."
+    over = "categories, each counting alike" if told["average"] == "categories" else "queries"
+    counts = f"{told['judged']:,} judged queries of {told['queries']:,}, {told['candidates']:,} candidates."
+    return f"{counts} Means are over {over}."
+
+
 def _overall(report: Mapping[str, Any]) -> Iterator[str]:
     measures = report["measures"]
     if not measures:
@@ -43,7 +48,9 @@ def _overall(report: Mapping[str, Any]) -> Iterator[str]:
     rows = [[s["name"], *(_valued(s["tables"].get(m, [None])[0]) for m in measures)] for s in report["systems"]]
     yield from _table(["system", *measures], rows)
     level = report["statistics"]["level"]
-    yield f"In percent, with the {level:.0%} bootstrap interval over queries. An oracle knows the answers."
+    unit = report["benchmark"]["unit"]
+    about_oracles = " An oracle knows the answers." if unit == "queries" else ""
+    yield f"In percent, with the {level:.0%} bootstrap interval over {unit}.{about_oracles}"
     yield ""
 
 
@@ -75,7 +82,7 @@ def _categories(report: Mapping[str, Any]) -> Iterator[str]:
             [cell["category"], cell["queries"], *(_valued(table[place]) for _, table in tables)]
             for place, cell in enumerate(tables[0][1])
         ]
-        yield from _table(["category", "queries", *(name for name, _ in tables)], rows)
+        yield from _table(["category", report["benchmark"]["unit"], *(name for name, _ in tables)], rows)
 
 
 def _rounds(report: Mapping[str, Any]) -> Iterator[str]:
@@ -91,6 +98,8 @@ def _rounds(report: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _costs(report: Mapping[str, Any]) -> Iterator[str]:
+    if report["benchmark"]["unit"] == "pairs":  # which no stage works on
+        return
     yield "## Cost and status"
     yield ""
     rows = [
@@ -124,13 +133,15 @@ def _sources(report: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     yield from (f"- {_safe(note)}" for note in told["notes"])
     yield f"- licence: {_safe(told['licence']) or 'not told'}"
-    yield f"- SHA-256 of queries, judgements and candidates: `{told['sha256']}`"
+    yield f"- SHA-256 of {told['unit']}, judgements and candidates: `{told['sha256']}`"
     yield f"- {_pairs(report['versions'])}"
     yield f"- statistics: {_pairs(report['statistics'])}"
     yield ""
 
 
 def _times(report: Mapping[str, Any]) -> Iterator[str]:
+    if not report["times"]:
+        return
     yield "## Times"
     yield ""
     yield "This section alone may differ between two runs of the same."

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mmretrieval.bench.markdown import told_counts
 from mmretrieval.bench.plots import file_of
 
 
@@ -24,4 +25,5 @@ def page(report: Mapping[str, Any], plots: Mapping[str, str]) -> str:
     def systems_of(measure: str) -> list[Any]:
         return [system for system in report["systems"] if measure in system["tables"]]
 
-    return template.render(report=report, plots=pictures, told=report["benchmark"], systems_of=systems_of)
+    told = report["benchmark"]
+    return template.render(report=report, plots=pictures, told=told, counts=told_counts(told), systems_of=systems_of)

@@ -39,8 +39,8 @@ def _drawn(figure_class: Any, report: Mapping[str, Any], measure: str) -> str:
         axes.axhline(place - 0.5, color="#dddddd", linewidth=0.8)
     axes.set_yticks(range(len(rows)), [f"{row['category']} ({row['queries']:,})" for row in rows])
     axes.set_ylim(len(rows) - 0.5, -0.5)
-    axes.set_xlim(left=0)
-    axes.set_xlabel(f"{measure}, percent, with its interval (number of queries)")
+    axes.set_xlim(left=min(0, *(100 * row["low"] for _, s in systems for row in s["tables"][measure])))
+    axes.set_xlabel(f"{measure}, percent, with its interval (number of {report['benchmark']['unit']})")
     axes.grid(axis="x", color="#eeeeee")
     axes.set_axisbelow(True)
     for side in ("top", "right"):

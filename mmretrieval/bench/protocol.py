@@ -51,11 +51,13 @@ class Bench:
         """Results for each preset's first stage, for an oracle over it, and for the preset itself where it does more.
 
         A first stage that several presets share is run once. Before any work raises MissingPrerequisite for a preset
-        with a stage that this version lacks, UsageError for one that asks a language model when there is none.
+        with a stage that this version lacks, UsageError for one that asks a language model when there is none, or reads
+        words alone where no query has any.
         """
         for preset in presets:
             preset.need_all()
             _check_model(preset, self.mllm)
+            _check_words(preset, benchmark)
         with sole_writer(self.out / "cache"):  # two of them would write into the same lines
             return self._run(benchmark, presets)
 
@@ -144,6 +146,14 @@ def _check_model(preset: Preset, mllm: MLLM | None) -> None:
     if asking and mllm is None:
         raise UsageError(
             f"the preset '{preset.name}' asks a language model in '{asking[0]}', and none was given: choose another one"
+        )
+
+
+def _check_words(preset: Preset, benchmark: Benchmark) -> None:
+    if benchmark.queries and not _wants_vectors(preset) and not any(query.text for query in benchmark.queries):
+        raise UsageError(
+            f"the preset '{preset.name}' reads words alone, and the queries of {benchmark.name} {benchmark.split} are "
+            "pictures: choose a preset that searches by vectors, as dense"
         )
 
 

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import mmretrieval
-from mmretrieval.bench.content import benchmark_hash
+from mmretrieval.bench.content import benchmark_hash, correlations_hash
 from mmretrieval.bench.results import Result, echoes, judged
-from mmretrieval.benchmarks import Benchmark
+from mmretrieval.benchmarks import Benchmark, Correlations
+from mmretrieval.evaluation import correlation
 from mmretrieval.evaluation.categories import Cell
 from mmretrieval.evaluation.comparison import Difference
 from mmretrieval.evaluation.significance import LEVEL, RESAMPLES, SEED, Interval
@@ -23,30 +24,57 @@ from mmretrieval.evaluation.significance import LEVEL, RESAMPLES, SEED, Interval
 _PACKAGES = ("faiss-cpu", "numpy", "open_clip_torch", "pillow", "torch", "transformers")
 
 
-def report(benchmark: Benchmark, results: Sequence[Result], data: Path) -> dict[str, Any]:
+def report(benchmark: Benchmark | Correlations, results: Sequence[Result], data: Path) -> dict[str, Any]:
     """Everything but the rankings themselves; numbers are rounded to six places."""
-    scored = judged(benchmark)
+    is_correlation = isinstance(benchmark, Correlations)
     return {
         "benchmark": {
             "name": benchmark.name,
             "split": benchmark.split,
-            "queries": len(benchmark.queries),
-            "judged": len(scored),
-            "candidates": len(benchmark.candidates),
-            "average": benchmark.average,
             "licence": benchmark.licence,
-            "notes": [*benchmark.notes, *_echo(benchmark)],
-            "sha256": benchmark_hash(benchmark, data),
+            **(_of_pairs(benchmark) if isinstance(benchmark, Correlations) else _of_queries(benchmark, data)),
         },
         "measures": list(results[0].tables) if results else [],
         "systems": [_system(result) for result in results],
-        "statistics": {"level": LEVEL, "resamples": RESAMPLES, "seed": SEED},
+        "statistics": {
+            "level": LEVEL,
+            "resamples": correlation.RESAMPLES if is_correlation else RESAMPLES,
+            "seed": SEED,
+        },
         "versions": {
             "mmretrieval": mmretrieval.__version__,
             "python": platform.python_version(),
             **{name: _version(name) for name in _PACKAGES},
         },
-        "times": {result.name: _times(result) for result in results if result.facts},
+        "times": {result.name: _times(result) for result in results if result.facts and result.run},
+    }
+
+
+def _of_queries(benchmark: Benchmark, data: Path) -> dict[str, Any]:
+    return {
+        "unit": "queries",
+        "queries": len(benchmark.queries),
+        "judged": len(judged(benchmark)),
+        "candidates": len(benchmark.candidates),
+        "average": benchmark.average,
+        "notes": [*benchmark.notes, *_echo(benchmark)],
+        "sha256": benchmark_hash(benchmark, data),
+    }
+
+
+def _of_pairs(task: Correlations) -> dict[str, Any]:
+    drawn = (
+        f"Spearman of draws is the published form: half of the left sides and one pair of each, {correlation.DRAWS:,} "
+        "times; its ends are one standard deviation over these draws away, not those of a bootstrap"
+    )
+    return {
+        "unit": "pairs",
+        "queries": len(task.pairs),
+        "judged": len(task.pairs),
+        "candidates": len({side for pair in task.pairs for side in (pair.left, pair.right)}),
+        "average": "queries",
+        "notes": [*task.notes, drawn],
+        "sha256": correlations_hash(task),
     }
 
 

@@ -11,11 +11,10 @@ import typer
 
 from mmretrieval.cli.options import Device, Json
 from mmretrieval.cli.report import Report, row
-from mmretrieval.errors import UsageError
 
 if TYPE_CHECKING:
     from mmretrieval.bench.results import Result
-    from mmretrieval.benchmarks import Benchmark
+    from mmretrieval.benchmarks import Benchmark, Correlations
 
 
 def bench(
@@ -33,7 +32,7 @@ def bench(
     measures: Annotated[
         str | None, typer.Option("--measures", help="In place of the published ones, as in: nDCG@10 R@1")
     ] = None,
-    limit: Annotated[int, typer.Option("--limit", min=0, help="Only the first N queries; 0 means all.")] = 0,
+    limit: Annotated[int, typer.Option("--limit", min=0, help="Only the first N queries or pairs; 0 means all.")] = 0,
     device: Device = None,
     json: Json = False,
 ) -> Report:
@@ -42,33 +41,44 @@ def bench(
     Prints system, measure, value, and the ends of its interval. Run files, report.md and report.html go to --out.
     What is kept there makes a second run quick, and one that was stopped goes on.
     """
+    from mmretrieval.bench.correlating import correlate
     from mmretrieval.bench.protocol import Bench
     from mmretrieval.bench.report import report
     from mmretrieval.bench.writing import write
+    from mmretrieval.benchmarks import Correlations
     from mmretrieval.cli.progress import Bars
     from mmretrieval.evaluation.measures import parse_measures
     from mmretrieval.presets.preset import read_preset
 
     presets = [read_preset(each) for each in dict.fromkeys(pipeline or ["dense"])]
     wanted = tuple(map(str, parse_measures(measures))) if measures else ()
-    benchmark = _limited(_loaded(name, data, split), limit)
+    benchmark = _loaded(name, data, split, limit)
     with Bars() as bars:
-        results = Bench(data, out, encoder, device, None, wanted, bars).run(benchmark, presets)
+        work = Bench(data, out, encoder, device, None, wanted, bars)
+        if isinstance(benchmark, Correlations):
+            results, doubts = correlate(work, benchmark, presets), []
+        else:
+            results = work.run(benchmark, presets)
+            doubts = _doubts(benchmark, results)
     told = report(benchmark, results, data)
-    warnings = [*_doubts(benchmark, results), *write(out, told, benchmark, results)]
+    warnings = [*doubts, *write(out, told, benchmark, results)]
     return Report(
         fields={"folder": str(out), "report": told}, lines=[*_lines(told), row("report", out)], warnings=warnings
     )
 
 
-def _loaded(name: str, data: Path, split: str) -> Benchmark:
+def _loaded(name: str, data: Path, split: str, limit: int) -> Benchmark | Correlations:
     from mmretrieval import registry
-    from mmretrieval.benchmarks import Benchmark
+    from mmretrieval.bench.choosing import questions
+    from mmretrieval.benchmarks import Choices, Correlations
 
     loaded = registry.load("datasets", name)().load(data, split)
-    if not isinstance(loaded, Benchmark):
-        raise UsageError(f"{name} asks for choices or marks, not for rankings, so there is nothing to search")
-    return loaded
+    if not isinstance(loaded, Correlations):
+        return _limited(questions(loaded, data) if isinstance(loaded, Choices) else loaded, limit)
+    if not 0 < limit < len(loaded.pairs):
+        return loaded
+    told = f"only the first {limit:,} of {len(loaded.pairs):,} pairs were compared"
+    return replace(loaded, pairs=loaded.pairs[:limit], notes=(*loaded.notes, told))
 
 
 def _limited(benchmark: Benchmark, limit: int) -> Benchmark:

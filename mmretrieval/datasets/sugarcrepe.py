@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
 from mmretrieval.benchmarks import Choice, Choices, Dataset
-from mmretrieval.datasets._entries import Entry
+from mmretrieval.datasets._entries import Entry, read_json
 from mmretrieval.datasets._reader import Reader
 from mmretrieval.errors import InvalidData
 
@@ -21,10 +22,14 @@ _PUBLISHED = MappingProxyType(
         "swap_obj": 246,
     }
 )
+_COCO_CAPTIONS = "annotations/captions_val2017.json"
 
 
 class SugarCrepe(Dataset):
-    """SugarCrepe: which of two captions is right, when the other adds, replaces or swaps a word."""
+    """SugarCrepe: which of two captions is right, when the other adds, replaces or swaps a word?
+
+    Where captions_val2017.json of COCO lies beside it, the other captions of a picture are known, too.
+    """
 
     paper = "arXiv 2306.14610"
     source = "https://github.com/RAIVNLab/sugar-crepe (folder data), images from https://cocodataset.org (val2017)"
@@ -38,7 +43,8 @@ class SugarCrepe(Dataset):
             choices += _choices(reader, category)
         pictures = {choice.image: f"val2017/{choice.image}.jpg" for choice in choices}
         images = reader.images(dict(sorted(pictures.items())))
-        return Choices(self.name, split, tuple(choices), images, notes=tuple(reader.notes), licence=self.licence)
+        texts = _texts(reader, images)
+        return Choices(self.name, split, tuple(choices), images, texts, tuple(reader.notes), self.licence)
 
 
 def _choices(reader: Reader, category: str) -> list[Choice]:
@@ -58,6 +64,15 @@ def _choices(reader: Reader, category: str) -> list[Choice]:
             f"{category}: pairs whose two captions are the same, so that none is right: {', '.join(same)}"
         )
     return list(found.values())
+
+
+def _texts(reader: Reader, images: Mapping[str, str]) -> dict[str, str]:
+    """The captions of each picture in COCO's own file, one a line; none where that file is not here."""
+    lines: dict[str, list[str]] = {}
+    for file in reader.find(_COCO_CAPTIONS, f"../ann-coco-captions-val2017/{_COCO_CAPTIONS}"):
+        for each in Entry(read_json(file), str(file)).entries("annotations"):
+            lines.setdefault(f"{each.number('image_id'):012d}", []).append(" ".join(each.text("caption").split()))
+    return {image: "\n".join(lines[image]) for image in images if image in lines}
 
 
 def _choice(entry: Entry, choice_id: str, category: str) -> Choice:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 DRAWS = 1000
+RESAMPLES = 1000
 SEED = 0
 
 
@@ -45,10 +46,38 @@ def spearman(one: Sequence[float], other: Sequence[float]) -> float:
     return float(first @ second / spread)
 
 
+def has_order(values: Sequence[float]) -> bool:
+    """Whether two of them differ, without which there is no correlation."""
+    return min(values) < max(values)
+
+
+def spearman_interval(
+    one: Sequence[float], other: Sequence[float], *, resamples: int = RESAMPLES, seed: int = SEED
+) -> tuple[float, float]:
+    """The ends of the 95 % bootstrap percentile interval over pairs drawn with replacement.
+
+    Draws of which one side has no order, which only a handful of pairs has, are left out. Cost: resamples x pairs;
+    raises as `spearman`.
+    """
+    spearman(one, other)  # tells what is wrong with them before they are drawn from
+    random, first, second = np.random.default_rng(seed), np.asarray(one), np.asarray(other)
+    values = []
+    for _ in range(resamples):
+        drawn = random.integers(0, first.size, first.size)
+        marks, scores = first[drawn].tolist(), second[drawn].tolist()
+        if has_order(marks) and has_order(scores):
+            values.append(spearman(marks, scores))
+    low, high = np.quantile(values, [0.025, 0.975])
+    return float(low), float(high)
+
+
 def crossed(
     left: Sequence[str], marks: Sequence[float], scores: Sequence[float], *, draws: int = DRAWS, seed: int = SEED
 ) -> Drawn:
-    """The published form: `left` names the side by which pairs are drawn. Cost: draws x pairs; raises as `spearman`."""
+    """The published form: `left` names the side by which pairs are drawn. Cost: draws x pairs; raises as `spearman`.
+
+    Draws without order, which only a handful of pairs has, are left out; InvalidData when there is no other.
+    """
     sides, group = np.unique(np.asarray(left), return_inverse=True)
     marked, scored = np.asarray(marks, np.float64), np.asarray(scores, np.float64)
     random = np.random.default_rng(seed)
@@ -59,7 +88,10 @@ def crossed(
         first = np.full(sides.size, -1)
         first[group[order[::-1]]] = order[::-1]  # the last one written is the first of the random order
         pairs = first[chosen]
-        values.append(spearman(marked[pairs].tolist(), scored[pairs].tolist()))
+        if has_order(chosen_marks := marked[pairs].tolist()) and has_order(chosen_scores := scored[pairs].tolist()):
+            values.append(spearman(chosen_marks, chosen_scores))
+    if not values:
+        raise InvalidData(f"no draw from these {scored.size} pairs has an order to compare: more of them are needed")
     return Drawn(float(np.mean(values)), float(np.std(values)))
 
 

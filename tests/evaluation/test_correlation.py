@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmretrieval.errors import InvalidData
-from mmretrieval.evaluation.correlation import crossed, spearman
+from mmretrieval.evaluation.correlation import crossed, spearman, spearman_interval
 
 few = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=2, max_size=12)
 
@@ -65,3 +65,23 @@ def test_the_draws_are_the_same_on_every_run_and_spread_about_the_mean():
     assert once == again
     assert abs(once.mean - spearman(marks, scores)) < 0.15
     assert 0 < once.deviation < 0.4
+
+
+def test_the_interval_is_that_of_correlations_over_pairs_drawn_again():
+    random = np.random.default_rng(5)
+    marks, scores = random.random(30), random.random(30)
+    scores[:15] += marks[:15]
+    again = np.random.default_rng(0)
+    drawn = [again.integers(0, 30, 30) for _ in range(200)]
+    values = [spearman(marks[each].tolist(), scores[each].tolist()) for each in drawn]
+    found = spearman_interval(marks.tolist(), scores.tolist(), resamples=200)
+    assert found == pytest.approx(tuple(np.quantile(values, [0.025, 0.975])))
+    assert found[0] < spearman(marks.tolist(), scores.tolist()) < found[1]
+
+
+def test_draws_without_order_are_left_out_and_without_any_other_it_is_said():
+    low, high = spearman_interval([1, 2], [3, 4])
+    assert low == pytest.approx(1)
+    assert high == pytest.approx(1)
+    with pytest.raises(InvalidData, match="no draw from these 3 pairs"):
+        crossed(["a", "b", "c"], [1, 1, 1], [1, 2, 3])
