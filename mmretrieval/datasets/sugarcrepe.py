@@ -26,7 +26,7 @@ _COCO_CAPTIONS = "annotations/captions_val2017.json"
 
 
 class SugarCrepe(Dataset):
-    """SugarCrepe: which of two captions is right, when the other adds, replaces or swaps a word?
+    """SugarCrepe: which of two captions is right, when the other adds, replaces or swaps a word.
 
     Where captions_val2017.json of COCO lies beside it, the other captions of a picture are known, too.
     """
