@@ -43,7 +43,7 @@ def test_several_pictures_have_weights_of_their_own_and_share_that_of_all_pictur
 def test_a_weight_stands_behind_a_picture(written, path, picture_id, weight):
     query = asked(images=[written])
     assert (query.image, query.image_id) == (None if path is None else Path(path), picture_id)
-    assert query.weights == {"image": weight}
+    assert query.weights == ({} if weight == 1 else {"image": weight})
 
 
 def test_words_to_avoid_and_examples_become_parts_of_the_query():

@@ -62,7 +62,7 @@ def query_of(
             raise UsageError(f"--weight gives {name} a weight, and the search has no {name}: leave it out")
     first, further = (pictures[0], pictures[1:]) if pictures else ((None, None, 1.0), [])
     every = weights.get("image", 1.0)
-    if pictures:
+    if pictures and (weights or first[2] != 1):  # without any, a preset may bring its own
         weights["image"] = every * first[2]
     return Query(
         "q",

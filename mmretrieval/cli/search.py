@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from typing import Annotated, Any
 
 import typer
@@ -52,6 +53,9 @@ def search(
     compose: Compose = "sum",
     filter: Filter = "",  # noqa: A002 (the word that users know)
     explain: Explain = False,
+    preset: Annotated[
+        str | None, typer.Option("--preset", metavar="PRESET", help="All stages of a preset or a .toml file.")
+    ] = None,
     hybrid: Hybrid = None,
     refine: Refine = None,
     cutoff: Cutoff = False,
@@ -71,6 +75,10 @@ def search(
     """
     if (strictness is not None and not cutoff) or (alike is not None and not collapse):
         raise UsageError("--strictness belongs to --cutoff, and --alike to --collapse: give both, or leave it out")
+    if preset is not None and (hybrid or refine or compose != "sum"):
+        raise UsageError(
+            "a preset names the stages and how a query is joined: leave out --hybrid, --refine and --compose"
+        )
     query = query_of(
         text,
         images=image or (),
@@ -81,10 +89,18 @@ def search(
         compose=compose,
         filter=filter,
     )
-    from mmretrieval.searcher import Searcher
+    more: dict[str, Any] = {"encoder": encoder, "index_kind": index_kind, "device": device}
+    with ExitStack() as stack:
+        if preset is None:
+            from mmretrieval.searcher import Searcher
 
-    more: dict[str, Any] = {"device": device, "refine": refine or (), "hybrid": hybrid}
-    with Searcher.open(index, encoder=encoder, index_kind=index_kind, **more) as searcher:
+            searcher = stack.enter_context(Searcher.open(index, **more, refine=refine or (), hybrid=hybrid))
+        else:
+            from mmretrieval.presets.opening import open_preset
+            from mmretrieval.presets.preset import read_preset
+
+            chosen = read_preset(preset)
+            searcher, query = stack.enter_context(open_preset(chosen, index, **more)), chosen.joined(query)
         ranking = searcher.search(
             query,
             top_k=top_k,

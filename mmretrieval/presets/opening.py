@@ -51,18 +51,19 @@ def open_preset(
         undo.callback(collection.close)
         checked = CheckedEncoder(collection, encoder, device)
         given = {"encoder": checked, "collection": collection, "index": open_index(collection, index_kind)}
-        stages = [_made(stage, given, index_kind) for stage in preset.stages]
+        stages = [_made(stage, given, index_kind, device) for stage in preset.stages]
         searcher = Searcher(collection, Pipeline(stages, mllm, collection))
         undo.pop_all()
     return searcher
 
 
-def _made(stage: StageSpec, given: Mapping[str, Any], index_kind: str) -> Stage:
+def _made(stage: StageSpec, given: Mapping[str, Any], index_kind: str, device: str | None) -> Stage:
     if (stage.verb, stage.method) == ("search", "hybrid"):  # it stands on other searches, which are made in one place
         settings = dict(stage.settings)
         method = str(settings.pop("method", "rrf"))
         for name in settings:
             raise UsageError(f"'hybrid' has no setting '{name}' in a preset: its setting is method")
-        return open_first_stage(given["collection"], given["encoder"], index_kind=index_kind, hybrid=method)
+        collection, encoder = given["collection"], given["encoder"]
+        return open_first_stage(collection, encoder, index_kind=index_kind, hybrid=method, device=device)
     made: Stage = make(stage.kind, str(stage), **given)
     return made
