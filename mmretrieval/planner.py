@@ -111,11 +111,17 @@ def choose(n: int, dim: int, memory: int | None) -> str:
     """The kind of index for `n` vectors of `dim` numbers whose index may hold `memory` bytes.
 
     Exact search needs no memory of its own. Above its range product quantisation in lists is the quickest that meets
-    the recall on texts, and among the smallest; assets/reports/large-collections.md holds it beside the others.
+    the recall on texts, and among the smallest; assets/reports/large-collections.md holds it beside the others. Signs
+    alone are taken where the memory holds nothing else.
     """
-    if n <= EXACT_UP_TO or (memory is not None and registry.load("indexes", "pq").bytes_per_row(dim) * n > memory):
+    if n <= EXACT_UP_TO:
         return EXACT
-    return "pq"
+    kinds = (kind for kind in ("pq", "binary") if memory is None or _bytes(kind, n, dim) <= memory)
+    return next(kinds, EXACT)
+
+
+def _bytes(kind: str, n: int, dim: int) -> float:
+    return n * float(registry.load("indexes", kind).bytes_per_row(dim))
 
 
 def describe(collection: Collection) -> dict[str, Any]:

@@ -60,6 +60,7 @@ def recall(index, queries):
         (200_000, None, "exact"),
         (200_001, None, "pq"),
         (5_000_000, 10**9, "pq"),
+        (5_000_000, 35 * 10**7, "binary"),
         (5_000_000, 10**8, "exact"),
     ],
 )
@@ -226,7 +227,7 @@ def test_unknown_kinds_missing_folders_and_texts_of_another_model_are_refused(tm
 
 
 @pytest.mark.skipif(not DETIC.is_dir(), reason="the CLIP text vectors of ../shared/data/emb-detic-clip-text are absent")
-@pytest.mark.parametrize("kind", ["exact", "hnsw", "ivf", "pq", "rabitq", "torch"])
+@pytest.mark.parametrize("kind", ["binary", "exact", "hnsw", "ivf", "pq", "rabitq", "torch"])
 def test_real_clip_vectors_are_found_exactly(tmp_path, kind):
     """Class names of one list look for those of three others: too few to need lists, so every kind is exact."""
     lists = {file.name.split("_")[0]: np.load(file, allow_pickle=False) for file in sorted(DETIC.glob("*.npy"))}

@@ -201,18 +201,21 @@ class Coarse(Index):
         except InvalidData:
             return False
 
+    def untrained(self) -> Any:
+        """A FAISS index by the recipe, empty, for inner products."""
+        import faiss
+
+        recipe = self.recipe(self.rows.n, self.rows.dim)
+        return faiss.index_factory(self.rows.dim, recipe, faiss.METRIC_INNER_PRODUCT)
+
     def build(self, report: Report | None = None) -> Any:
         """A FAISS index, trained on a random sample, over all rows, added in blocks.
 
         Memory stays at the index itself, the sample and one block. Raises UsageError for too few rows.
         """
-        import faiss
-
         if self.rows.n < LEAST_ROWS:
             raise UsageError(f"{self.rows.n} rows are too few for '{self.spec}': use the index 'exact'")
-        index: Any = faiss.index_factory(
-            self.rows.dim, self.recipe(self.rows.n, self.rows.dim), faiss.METRIC_INNER_PRODUCT
-        )
+        index = self.untrained()
         self.prepare_training(index)
         index.train(self.sample(self.training_rows))
         self._add(index, report)
