@@ -151,7 +151,7 @@ class Collection(Records):
     @cached_property
     def filters(self) -> Filters:
         """What filters keep of this snapshot."""
-        return Filters(self._catalog, lambda: self._numbers, self.version, self.index / "cache")
+        return Filters(self._catalog, self._order, self.version, self.index / "cache")
 
     def matching(self, expression: str) -> NDArray[np.int64]:
         """Positions of the records that a filter keeps, rising; see `filters` for the language and the costs.

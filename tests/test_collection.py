@@ -1,5 +1,7 @@
+import gc
 import json
 import threading
+import weakref
 
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ from store_samples import SketchEncoder, picture, save
 from mmretrieval.collection import Collection
 from mmretrieval.errors import NotFound, UnreadableImage
 from mmretrieval.indexing import index
+from mmretrieval.searcher import Searcher
 
 
 @pytest.fixture
@@ -141,3 +144,26 @@ def test_many_threads_may_share_a_collection(collection):
     for thread in threads:
         thread.join()
     assert wrong == []
+
+
+@pytest.mark.parametrize("hybrid", [None, "rrf", "blend"])
+def test_what_is_closed_is_gone_at_once_and_waits_for_no_garbage_collection(pictures, hybrid):
+    """Else mapped files and the connection would stay for as long as the program makes no other rubbish."""
+    gc.collect()
+    gc.disable()
+    try:
+        searcher = Searcher.open(pictures.parent / "index", encoder=SketchEncoder(), hybrid=hybrid)
+        searcher.search("number 3", top_k=2, filter="n < 5")
+        collection = searcher.collection
+        collection.matching("n = 3")
+        collection.fields()
+        collection.lexical("number")
+        collection.vectors("image", collection.ids[:2])
+        collection.open_image("n1").close()
+        collection.info()
+        left = [weakref.ref(each) for each in (searcher, collection, collection._catalog, collection._order)]
+        searcher.close()
+        del searcher, collection
+        assert [each() for each in left] == [None] * 4
+    finally:
+        gc.enable()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
@@ -15,6 +14,7 @@ from mmretrieval.filters.fields import FieldUse, fields, misfits, missing, unkno
 from mmretrieval.filters.parser import parse
 from mmretrieval.filters.sql import compiled
 from mmretrieval.filters.syntax import Expression
+from mmretrieval.order import Order
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,10 +30,10 @@ class Filters:
     alone 0.2 to 0.5. The answer is remembered.
     """
 
-    def __init__(self, catalog: Catalog, numbers: Callable[[], NDArray[np.int64]], version: str, cache: Path) -> None:
-        """`numbers` gives the catalogue's number of each record, by position; `cache` may vanish between runs."""
+    def __init__(self, catalog: Catalog, order: Order, version: str, cache: Path) -> None:
+        """`order` tells which record stands at each position; `cache` may vanish between runs."""
         self._catalog = catalog
-        self._numbers = numbers
+        self._order = order
         self._version = version
         self._cache = cache
         self._found: dict[str, NDArray[np.int64]] = {}
@@ -80,6 +80,6 @@ class Filters:
     @cached_property
     def _places(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Positions in the order of their records' numbers, and those numbers."""
-        numbers = self._numbers()
+        numbers = self._order.numbers
         order = np.argsort(numbers).astype(np.int64)
         return order, numbers[order]
