@@ -51,7 +51,11 @@ def oracle(collection, vector, keep, top_k):
     return [collection.ids[at] for at in order], [scores[at] for at in order]
 
 
-@pytest.mark.parametrize("kind", registry.names("indexes"))
+# Without a GPU `faiss_gpu` opens nothing; what it filters is held to a plain sort in tests/indexes.
+KINDS = [name for name in registry.names("indexes") if name != "faiss_gpu"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("share", SELECTIVE)
 def test_a_filtered_search_equals_a_plain_sort_of_what_is_kept(folder, kind, share):
     name, _, value = SELECTIVE[share].split()
