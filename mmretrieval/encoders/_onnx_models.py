@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 LEAST_COSINE = 0.999  # of every vector of the exported model to the original's: they are used one for the other
 LEAST_COSINE_EIGHT_BITS = 0.97
 LEAST_MEAN_EIGHT_BITS = 0.99
-RECIPE = 1  # of the eight-bit form; a change of it is a change of the vectors
+RECIPE = 2  # of the eight-bit form; a change of it is a change of the vectors
 _SAMPLES = 32
 
 

@@ -136,7 +136,7 @@ def test_either_searches_what_the_other_has_indexed_and_eight_bits_do_not(causal
     eight = f"onnx:local-dir:{causal}:int8"
     with (
         mm.Searcher.open(index, encoder=eight) as searcher,
-        pytest.raises(FingerprintMismatch, match="eight_bits 1 instead of None"),
+        pytest.raises(FingerprintMismatch, match="eight_bits 2 instead of None"),
     ):
         searcher.search("a dog")
 
