@@ -56,6 +56,7 @@ class Prepared:
     trained: int = 0  # how many there were when it was trained and tuned
     recall: Mapping[str, float | None] = field(default_factory=lambda: {"text": 1.0, "image": 1.0})
     target: float = RECALL
+    memory: int | None = None  # the most bytes that the index may hold
     tuned_on: Mapping[str, int] = field(default_factory=dict)  # how many queries of each kind
     effort: Mapping[str, int] = field(default_factory=dict)
     curve: tuple[Mapping[str, Any], ...] = ()
@@ -79,8 +80,9 @@ def prepare(
 
     `kind` is a name from `mmretrieval list indexes`, with settings where it has any ("rabitq:bits=2"); "auto" is the
     planner's choice, and None what was asked for before, or else the planner's choice. `recall` is the recall@10 to
-    reach; None what was asked for before, or else 0.98. `memory` is the most bytes that the index may hold, None for
-    no limit; `text_queries` are (q, dim) unit rows of texts such as users write.
+    reach; None what was asked for before, or else 0.98. `memory` is the most bytes that the planner's
+    choice may hold; None what was said before, or else no limit. `text_queries` are (q, dim) unit rows of texts such as
+    users write.
     An index that stands, asked for in the same way and not outgrown, is kept, and what was written since is added to
     it. Takes the writer's lock.
     Raises NotFound without an index, UsageError for arguments that cannot work, InvalidData for queries of another
@@ -92,6 +94,7 @@ def prepare(
     with sole_writer(index), Collection.open(index) as collection:
         rows, asked = collection.rows("image"), kind or collection.plan.get("asked", AUTO)
         target = recall or collection.plan.get("target", RECALL)
+        memory = collection.plan.get("memory") if memory is None else memory
         chosen = choose(rows.n, rows.dim, memory) if asked == AUTO else asked
         new: Any = open_index(collection, chosen)
         if not hasattr(new, "build"):
@@ -103,6 +106,7 @@ def prepare(
         else:
             prepared = replace(_built(new, rows, target, text_queries, progress), asked=asked)
         with closing(Catalog.open_writer(index)) as catalog, catalog.transaction():
+            prepared = replace(prepared, memory=memory)
             catalog.set_meta({META: prepared.to_dict()})
     return prepared
 

@@ -206,7 +206,11 @@ def test_too_little_memory_means_exact_search_and_a_warning(tmp_path, monkeypatc
     plan = prepare(folder, memory=1000)
     assert plan.kind == "exact"
     assert "allow more --memory" in plan.warnings[0]
-    assert prepare(folder, text_queries=TEXTS[:60]).kind == "pq"
+    again = prepare(folder, text_queries=TEXTS[:60])  # as the next run of `index` would do
+    assert (again.kind, again.memory) == ("exact", 1000)
+    signs = prepare(folder, memory=4500 * 10, text_queries=TEXTS[:60])
+    assert (signs.kind, prepare(folder, text_queries=TEXTS[:60]).kind) == ("binary", "binary")
+    assert prepare(folder, memory=10**9, text_queries=TEXTS[:60]).kind == "pq"
 
 
 @pytest.mark.parametrize("wrong", [0.0, 1.01, -1.0])

@@ -56,7 +56,7 @@ def index(
     recall: Annotated[
         float | None, typer.Option("--recall", help="The recall@10 to reach, from 0 to 1; 0.98 by default.")
     ] = None,
-    memory: Annotated[str | None, typer.Option("--memory", metavar="2GB", help="The most the index may take.")] = None,
+    memory: Annotated[str | None, typer.Option("--memory", metavar="2GB", help="The index's limit; it stays.")] = None,
     captions: Captions = None,
     index_kind: KeptIndexKind = None,
     device: Device = None,
