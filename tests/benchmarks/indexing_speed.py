@@ -197,12 +197,34 @@ def report(told: dict) -> str:
             "A JPEG is decoded at the smallest of its scales that is twice as large as the model needs. What is",
             "left of that is mostly reading its Huffman code, which has to be done whatever the scale.",
             "",
+            *bounds(told),
+            "",
             f"{os.cpu_count()} processors ({platform.machine()}), load {told['load'][0]:.1f} at the start and",
             f"{told['load'][1]:.1f} at the end, Python {platform.python_version()}. On a busy machine compare the",
             "columns with each other, not with other machines. Written by `tests/benchmarks/indexing_speed.py`.",
             "",
         ]
     )
+
+
+def bounds(told: dict) -> list[str]:
+    """What the pieces above allow at best, in words."""
+    pieces, cores = told["profile"], os.cpu_count() or 1
+    reading = sum(pieces[name] for name in ("read the file", "hash it", "decode and check it"))
+    left = told["naive"]["cpu"] * 1e3 / 5 - reading
+    lines = [
+        f"Reading, hashing and decoding take {reading:.0f} ms of CPU before any encoder begins. Five times less than",
+        f"the plain loop would leave {left:.0f} ms to scale and encode a picture.",
+    ]
+    for name in ("torch", "eight bits"):
+        encoding = pieces[f"scale and encode it, {name}"]
+        best = encoding / max(encoding, (reading + encoding) / cores)
+        alone = encoding / (reading + encoding)
+        lines.append(
+            f"With {name}, an encoder of one thread on {cores} idle processors is at work {best:.2f} of the time at best; "
+            f"against one that has all processors to itself the rate is {alone:.2f}, since reading needs them, too."
+        )
+    return lines
 
 
 def measure(place: Path, pictures: int, torch_pictures: int, naive_pictures: int) -> dict:
