@@ -17,6 +17,7 @@ from mmretrieval.datasets._entries import Entry, csv_rows, list_entries, read_by
 from mmretrieval.errors import InvalidData, NotFound
 
 HALVES = ("dev", "holdout")
+_COCO_BESIDE = "../ann-coco-captions-val2017"
 
 
 class Reader:
@@ -39,6 +40,12 @@ class Reader:
                 return (whole,)
         halves = (_there(self.data / place) for place in (part, *(f"{half}/{part}" for half in HALVES)))
         return tuple(half for half in halves if half)
+
+    def find_coco(self, official: str) -> tuple[Path, ...]:
+        """A file of COCO, as `find` in the user's folder, else in a folder of COCO's captions beside it."""
+        places = (self.data, self.data / _COCO_BESIDE)
+        found = (Reader(place, self.source).find(official) for place in places if place.is_dir())
+        return next(filter(None, found), ())
 
     def need(self, official: str, *others: str) -> tuple[Path, ...]:
         """As `find`; NotFound, naming the page that has it, instead of ()."""

@@ -35,7 +35,6 @@ _COCO_FILES = (
     "annotations/captions_val2014.json",
     "annotations/captions_val2017.json",
 )
-_COCO_FOLDERS = ("", "../ann-coco-captions-val2017")
 
 
 class Crisscrossed(Dataset):
@@ -104,13 +103,9 @@ def _captions(reader: Reader) -> dict[str, str]:
     """All captions of the COCO files that are here, by their number."""
     texts: dict[str, str] = {}
     for official in _COCO_FILES:
-        for folder in _COCO_FOLDERS:
-            files = (
-                Reader(reader.data / folder, reader.source).find(official) if (reader.data / folder).is_dir() else ()
-            )
-            for file in files:
-                found = Entry(read_json(file), str(file))
-                texts |= _from_karpathy(found) if official == _COCO_FILES[0] else _from_coco(found)
+        for file in reader.find_coco(official):
+            found = Entry(read_json(file), str(file))
+            texts |= _from_karpathy(found) if official == _COCO_FILES[0] else _from_coco(found)
     if not texts:
         reader.need(_COCO_FILES[0])  # raises, and names the page
     return texts

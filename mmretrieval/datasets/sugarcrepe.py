@@ -69,7 +69,7 @@ def _choices(reader: Reader, category: str) -> list[Choice]:
 def _texts(reader: Reader, images: Mapping[str, str]) -> dict[str, str]:
     """The captions of each picture in COCO's own file, one a line; none where that file is not here."""
     lines: dict[str, list[str]] = {}
-    for file in reader.find(_COCO_CAPTIONS, f"../ann-coco-captions-val2017/{_COCO_CAPTIONS}"):
+    for file in reader.find_coco(_COCO_CAPTIONS):
         for each in Entry(read_json(file), str(file)).entries("annotations"):
             lines.setdefault(f"{each.number('image_id'):012d}", []).append(" ".join(each.text("caption").split()))
     return {image: "\n".join(lines[image]) for image in images if image in lines}

@@ -107,11 +107,12 @@ def test_without_pictures_and_captions_it_is_said_what_to_put_where(tmp_path):
         questions(loaded, tmp_path)
 
 
-def test_cocos_own_file_gives_sugarcrepe_the_other_captions(tmp_path):
+@pytest.mark.parametrize("place", ["annotations", "../ann-coco-captions-val2017/annotations"])
+def test_cocos_own_file_gives_sugarcrepe_the_other_captions(place, tmp_path):
     files = official.sugarcrepe()
-    files["annotations/captions_val2017.json"] = {
+    files[f"{place}/captions_val2017.json"] = {
         "annotations": [{"id": n, "image_id": n % 2, "caption": f"words {n}"} for n in range(4)]
     }
-    loaded = registry.load("datasets", "sugarcrepe")().load(official.write(tmp_path, files))
+    loaded = registry.load("datasets", "sugarcrepe")().load(official.write(tmp_path / "data", files))
     assert loaded.texts == {"000000000000": "words 0\nwords 2", "000000000001": "words 1\nwords 3"}
     assert [query.text for query in questions(loaded, tmp_path).queries[:2]] == ["words 0 words 2", "words 1 words 3"]
