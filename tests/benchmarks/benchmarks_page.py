@@ -36,7 +36,7 @@ from mmretrieval.bench.protocol import Bench
 from mmretrieval.bench.results import Result, measured
 from mmretrieval.benchmarks import Benchmark, Choices, Correlations
 from mmretrieval.errors import NotFound
-from mmretrieval.evaluation.correlation import crossed, spearman
+from mmretrieval.evaluation.correlation import crossed, spearman, spearman_interval
 from mmretrieval.evaluation.significance import interval
 from mmretrieval.presets.preset import read_preset
 from mmretrieval.protocols import Encoder, TextEncoder
@@ -371,14 +371,6 @@ def correlations(page: Page) -> dict[str, Any] | None:
             }
         )
     return {"pairs": len(marks), "notes": list(loaded.notes), "rows": rows, "licence": loaded.licence}
-
-
-def spearman_interval(marks: Sequence[float], scores: Sequence[float], resamples: int = 1000) -> tuple[float, float]:
-    """Over pairs drawn with replacement."""
-    random, marked, scored = np.random.default_rng(0), np.asarray(marks), np.asarray(scores)
-    drawn = [random.integers(0, marked.size, marked.size) for _ in range(resamples)]
-    low, high = np.quantile([spearman(marked[each].tolist(), scored[each].tolist()) for each in drawn], [0.025, 0.975])
-    return float(low), float(high)
 
 
 def vectors_of(texts: Sequence[str], sentence: Encoder | None) -> dict[str, Any]:
