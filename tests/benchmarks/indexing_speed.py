@@ -221,7 +221,7 @@ def bounds(told: dict) -> list[str]:
         best = encoding / max(encoding, (reading + encoding) / cores)
         alone = encoding / (reading + encoding)
         lines.append(
-            f"With {name}, an encoder of one thread on {cores} idle processors is at work {best:.2f} of the time at best; "
+            f"With {name}, an encoder of one thread on {cores} idle processors works {best:.2f} of the time at best; "
             f"against one that has all processors to itself the rate is {alone:.2f}, since reading needs them, too."
         )
     return lines
