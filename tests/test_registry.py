@@ -31,7 +31,9 @@ def test_every_listed_name_can_be_loaded(kind):
 
 
 def test_an_unknown_name_is_told_with_the_known_ones():
-    with pytest.raises(UsageError, match=r"there is no 'magic' among the indexes: choose one of: .*exact, .*hnsw, ivf, pq"):
+    with pytest.raises(
+        UsageError, match=r"there is no 'magic' among the indexes: choose one of: .*exact, .*hnsw, ivf, pq"
+    ):
         registry.load("indexes", "magic")
 
 

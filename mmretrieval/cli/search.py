@@ -25,6 +25,9 @@ from mmretrieval.cli.report import Report, row
 from mmretrieval.errors import UsageError
 from mmretrieval.types import Hit, Ranking
 
+Preset = Annotated[
+    str | None, typer.Option("--preset", metavar="PRESET", help="All stages of a preset or a .toml file.")
+]
 Explain = Annotated[
     bool, typer.Option("--explain", help="Print also what each channel and each part of the query adds, and why.")
 ]
@@ -53,9 +56,7 @@ def search(
     compose: Compose = "sum",
     filter: Filter = "",  # noqa: A002 (the word that users know)
     explain: Explain = False,
-    preset: Annotated[
-        str | None, typer.Option("--preset", metavar="PRESET", help="All stages of a preset or a .toml file.")
-    ] = None,
+    preset: Preset = None,
     hybrid: Hybrid = None,
     refine: Refine = None,
     cutoff: Cutoff = False,
