@@ -47,8 +47,8 @@ def open_image(
     """The picture at `path`: RGB, turned upright, complete; of an animation the first frame.
 
     With `min_side` a much larger picture comes scaled down until its shorter side is twice to four times that; use it
-    when the picture is going to be scaled down to that side anyway. `shown` is the name used in errors. Raises NotFound when there is
-    no such file, UnreadableImage with the reason otherwise.
+    when the picture is going to be scaled down to that side anyway. `shown` is the name used in errors. Raises NotFound
+    when there is no such file, UnreadableImage with the reason otherwise.
     """
     shown = str(path) if shown is None else shown
     data, _ = read_file(Path(path), shown=shown, max_bytes=max_bytes)
