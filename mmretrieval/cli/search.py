@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import ExitStack
-from typing import Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -23,7 +23,10 @@ from mmretrieval.cli.options import (
 )
 from mmretrieval.cli.report import Report, row
 from mmretrieval.errors import UsageError
-from mmretrieval.types import Hit, Ranking
+from mmretrieval.types import Hit, Query, Ranking
+
+if TYPE_CHECKING:
+    from mmretrieval.searcher import Searcher
 
 Preset = Annotated[
     str | None, typer.Option("--preset", metavar="PRESET", help="All stages of a preset or a .toml file.")
@@ -91,17 +94,10 @@ def search(
         filter=filter,
     )
     more: dict[str, Any] = {"encoder": encoder, "index_kind": index_kind, "device": device}
-    with ExitStack() as stack:
-        if preset is None:
-            from mmretrieval.searcher import Searcher
-
-            searcher = stack.enter_context(Searcher.open(index, **more, refine=refine or (), hybrid=hybrid))
-        else:
-            from mmretrieval.presets.opening import open_preset
-            from mmretrieval.presets.preset import read_preset
-
-            chosen = read_preset(preset)
-            searcher, query = stack.enter_context(open_preset(chosen, index, **more)), chosen.joined(query)
+    if preset is None:
+        more |= {"refine": refine or (), "hybrid": hybrid}
+    searcher, query = _opened(index, query, preset, more)
+    with searcher:
         ranking = searcher.search(
             query,
             top_k=top_k,
@@ -109,6 +105,19 @@ def search(
             collapse=collapse if alike is None else alike,
         )
     return _report(ranking, explain=explain)
+
+
+def _opened(index: Path, query: Query, preset: str | None, more: Mapping[str, Any]) -> tuple[Searcher, Query]:
+    """A searcher of the index, and the query as the preset, if there is one, joins it."""
+    if preset is None:
+        from mmretrieval.searcher import Searcher
+
+        return Searcher.open(index, **more), query
+    from mmretrieval.presets.opening import open_preset
+    from mmretrieval.presets.preset import read_preset
+
+    chosen = read_preset(preset)
+    return open_preset(chosen, index, **more), chosen.joined(query)
 
 
 def _report(ranking: Ranking, *, explain: bool) -> Report:
