@@ -241,7 +241,7 @@ def doubts(measured: Mapping[str, float], target: float) -> list[str]:
     ]
     if "text" not in measured:
         doubts.append(
-            "the index was tuned on pictures alone, and searches by words may find less than was asked for: index with "
-            "captions, or give --text-vectors"
+            "the index was tuned on pictures alone, so searches by words, if there are any, may find less than was "
+            "asked for: give --text-vectors, or a manifest with captions"
         )
     return doubts

@@ -47,7 +47,9 @@ def _mapped(file: Path) -> NDArray[Any]:
     try:
         matrix = np.load(file, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError) as error:
-        raise InvalidData(f"{file}: no .npy file that can be read ({error}); write it with numpy.save") from error
+        raise InvalidData(
+            f"{file}: no .npy file of plain numbers, or a cut-off one; write the table of vectors with numpy.save"
+        ) from error
     if not isinstance(matrix, np.ndarray):
         matrix.close()
         raise InvalidData(f"{file}: an archive of several arrays; write the one table of vectors with numpy.save")

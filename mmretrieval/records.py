@@ -55,7 +55,10 @@ class Records:
             position = bisect_left(self.ids, record_id)
             if position < len(self.ids) and self.ids[position] == record_id:
                 return position
-        raise NotFound(f"{self.index}: no picture has the id '{record_id}'; list them with: mmretrieval info --files")
+        raise NotFound(
+            f"{self.index}: no picture has the id '{record_id}'; list them with: "
+            f"mmretrieval info --index {self.index} --files"
+        )
 
     def record(self, record_id: str) -> ImageRecord:
         return self.records([record_id])[0]

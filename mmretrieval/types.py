@@ -124,8 +124,9 @@ class Hit:
 
     Its position in the ranking is the result; `score` is only the evidence of the stage named in `by`: larger is
     better, comparable only between hits of the same `by` and query, None where that stage gives an order alone.
-    `scores` holds what each channel adds to it, `shares` what each part of the query adds, `why` one line for the
-    user. `duplicates` are the ids of near-duplicates that were folded into this hit.
+    `scores` holds what each channel adds to it, `shares` what each part of the query adds to the channel of looks,
+    empty where a stage joins ranks, and `why` one line for the user. `duplicates` are the ids of near-duplicates that
+    were folded into this hit.
     """
 
     id: str

@@ -98,8 +98,8 @@ def test_a_cutoff_leaves_its_step_also_where_it_cannot_tell(work, capsys):
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        (["--strictness", "0.5"], "--strictness belongs to --cutoff"),
-        (["--alike", "0.9"], "--alike to --collapse"),
+        (["--strictness", "0.5"], "--strictness needs --cutoff"),
+        (["--alike", "0.9"], "--alike needs --collapse"),
         (["--cutoff", "--strictness", "2"], "the strictness of a cutoff is above 0 and below 1"),
         (["--collapse", "--alike", "2"], "a cosine above 0 and at most 1"),
         (["--cutoff", "--hybrid", "rrf"], "there is no cutoff for 'hybrid'"),

@@ -58,7 +58,9 @@ def test_records_come_in_the_order_asked_for_also_twice_and_in_large_numbers(col
     ids=["record", "records", "position", "path", "open_image", "vectors"],
 )
 def test_an_unknown_id_is_named(collection, ask):
-    with pytest.raises(NotFound, match=r"no picture has the id 'n12'; list them with: mmretrieval info --files"):
+    with pytest.raises(
+        NotFound, match=r"no picture has the id 'n12'; list them with: mmretrieval info --index .* --files"
+    ):
         ask(collection)
 
 

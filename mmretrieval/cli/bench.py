@@ -51,6 +51,8 @@ def bench(
     from mmretrieval.presets.preset import read_preset
 
     presets = [read_preset(each) for each in dict.fromkeys(pipeline or ["dense"])]
+    for each in presets:
+        each.need_all()  # said before anyone fetches the data
     wanted = tuple(map(str, parse_measures(measures))) if measures else ()
     benchmark = _loaded(name, data, split, limit)
     with Bars() as bars:

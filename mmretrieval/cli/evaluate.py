@@ -20,6 +20,7 @@ from mmretrieval.cli.options import (
     Json,
     Refine,
     Weight,
+    parse_filter,
 )
 from mmretrieval.cli.report import Report, row
 from mmretrieval.errors import UsageError
@@ -42,7 +43,7 @@ def evaluate(
     ] = None,
     weight: Weight = None,
     compose: Compose = "sum",
-    filter: Filter = "",  # noqa: A002 (the word that users know)
+    filter: Filter = None,  # noqa: A002 (the word that users know)
     hybrid: Hybrid = None,
     fit_blend: Annotated[
         bool,
@@ -67,14 +68,14 @@ def evaluate(
     from mmretrieval.evaluation.runs import read_qrels
     from mmretrieval.searcher import Searcher
 
-    wanted, judgements = parse_measures(measures), read_qrels(qrels)
+    kept, wanted, judgements = parse_filter(filter), parse_measures(measures), read_qrels(qrels)
     rows = joined_by(read_queries(queries), weight, compose)
     if fit_blend and hybrid != "blend":
         raise UsageError("--fit-blend fits the weights of a blend: give it with --hybrid blend")
     more: dict[str, Any] = {"encoder": encoder, "index_kind": index_kind, "device": device}
-    fitted = fitting.fit_blend(index, rows, judgements, filter, **more) if fit_blend else None
+    fitted = fitting.fit_blend(index, rows, judgements, kept, **more) if fit_blend else None
     with Searcher.open(index, hybrid=hybrid, refine=refine or (), **more) as searcher, Bar("queries") as bar:
-        rows, judgements, told = filtered(searcher.collection, filter, rows, judgements)
+        rows, judgements, told = filtered(searcher.collection, kept, rows, judgements)
         result = measure(searcher, rows, judgements, wanted, progress=bar)
     warnings = [*told, *result.warnings, *(_written(run, result) if run is not None else ())]
     fields = result.to_dict() if fitted is None else {**result.to_dict(), "fit": fitted.to_dict()}

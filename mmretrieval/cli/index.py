@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mmretrieval import registry
 from mmretrieval.cli.options import Captions, Device, IndexFolder, Json, KeptIndexKind, parse_size
 from mmretrieval.cli.report import PARTIAL, Report, row
 from mmretrieval.errors import UsageError
@@ -91,6 +92,10 @@ def index(
 
 def _wishes(index_kind: str | None, recall: float | None, memory: str | None) -> dict[str, Any]:
     """What was asked for of the index over the vectors; empty when nothing was."""
+    if recall is not None and not 0 < recall <= 1:  # said before anything is indexed
+        raise UsageError(f"--recall {recall}: the recall to reach lies above 0 and is at most 1")
+    if index_kind not in (None, "auto"):
+        registry.load("indexes", index_kind.partition(":")[0])
     wishes = {
         "kind": index_kind,
         "recall": recall,

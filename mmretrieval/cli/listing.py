@@ -10,7 +10,7 @@ import typer
 from mmretrieval import registry
 from mmretrieval.cli.options import Json
 from mmretrieval.cli.report import Report, row
-from mmretrieval.errors import MissingPrerequisite
+from mmretrieval.errors import MissingPrerequisite, UsageError
 
 PRESETS = "presets"
 
@@ -26,6 +26,8 @@ def listing(
 
     Prints kind, name, what it does, and the paper it comes from. A preset also says what it lacks in this version.
     """
+    if kind is not None and kind not in (*registry.KINDS, PRESETS):
+        raise UsageError(f"there is no kind '{kind}': choose one of: {', '.join((*registry.KINDS, PRESETS))}")
     kinds = (*registry.KINDS, PRESETS) if kind is None else (kind,)
     found = [each for kind in kinds for each in (_presets() if kind == PRESETS else _methods(kind))]
     lines = [row(each["kind"], each["name"], each["about"], each["paper"]) for each in found]

@@ -50,7 +50,7 @@ Refine = Annotated[
     ),
 ]
 Filter = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--filter", metavar="EXPR", help="Only records whose metadata fits, as in \"cuisine = 'thai' AND stars > 3\"."
     ),
@@ -59,6 +59,13 @@ EncoderOverride = Annotated[
     str | None,
     typer.Option("--encoder", metavar="NAME", help="Where the index's encoder is now, if it has another name here."),
 ]
+
+
+def parse_filter(text: str | None) -> str:
+    """The expression, empty without one; UsageError for a blank one, as an unset variable of the shell is."""
+    if text is not None and not text.strip():
+        raise UsageError("--filter is blank: give a condition such as \"cuisine = 'thai'\", or leave it out")
+    return text or ""
 
 
 def parse_weights(text: str) -> dict[str, float]:

@@ -20,6 +20,7 @@ from mmretrieval.cli.options import (
     Json,
     Refine,
     Weight,
+    parse_filter,
 )
 from mmretrieval.cli.report import Report, row
 from mmretrieval.errors import UsageError
@@ -57,7 +58,7 @@ def search(
     like: Like = None,
     unlike: Unlike = None,
     compose: Compose = "sum",
-    filter: Filter = "",  # noqa: A002 (the word that users know)
+    filter: Filter = None,  # noqa: A002 (the word that users know)
     explain: Explain = False,
     preset: Preset = None,
     hybrid: Hybrid = None,
@@ -78,7 +79,7 @@ def search(
     stands behind it, as in heron.jpg@0.5. What is folded into a hit stands in the JSON, as its duplicates.
     """
     if (strictness is not None and not cutoff) or (alike is not None and not collapse):
-        raise UsageError("--strictness belongs to --cutoff, and --alike to --collapse: give both, or leave it out")
+        raise UsageError("--strictness needs --cutoff beside it, and --alike needs --collapse")
     if preset is not None and (hybrid or refine or compose != "sum"):
         raise UsageError(
             "a preset names the stages and how a query is joined: leave out --hybrid, --refine and --compose"
@@ -91,7 +92,7 @@ def search(
         like=like or (),
         unlike=unlike or (),
         compose=compose,
-        filter=filter,
+        filter=parse_filter(filter),
     )
     more: dict[str, Any] = {"encoder": encoder, "index_kind": index_kind, "device": device}
     if preset is None:
