@@ -171,7 +171,7 @@ class Trap:
 
 def test_no_pickle_is_ever_loaded(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    np.save("F.npy", np.array([Trap()], dtype=object), allow_pickle=True)
+    np.save("F.npy", np.array([Trap()], dtype=object), allow_pickle=True)  # written as an attacker would, never read
     with pytest.raises(InvalidData, match=r"F\.npy: no \.npy file of plain numbers"):
         index_vectors("F.npy", names(1), "idx")
     assert not Path("sprung").exists()

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 # What a blend weighs its channels with before anything was fitted: all alike. By assets/reports/hybrid.md that is about
-# as good as fitted weights where the model knows the pictures. Where it knows nothing of them, fit the weights.
+# as good as fitted weights where the model knows the pictures and all have captions, or the caption channel takes part.
+# Where few have captions and it does not, or the model knows nothing of the pictures, fit the weights.
 WEIGHTS: Mapping[str, float] = MappingProxyType({"image": 0.5, "bm25": 0.5, "caption": 0.5})
 METHODS: tuple[Method, ...] = ("rrf", "blend")
 _SAID = {"image": "its looks", "bm25": "its words", "caption": "the sense of its caption"}
