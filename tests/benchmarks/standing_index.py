@@ -89,7 +89,7 @@ def report(n, dim, plan, opened, seconds, exact, recall, resident) -> str:  # ty
         "",
         f"{n:,} ready vectors of {dim} numbers, indexed by `mmretrieval index --vectors` and searched by",
         "`Searcher.search` with vectors like those of texts, top 10, one after the other on one core.",
-        '*Exact* is the same searcher with `index_kind="exact"`; recall is measured against it. Some of the queries may',
+        '*Exact* is the same searcher with `index_kind="exact"`; recall is measured against it. Some queries may',
         "be among those it was tuned on. The files were in memory; straight from disk the first search waits for them.",
         "",
         "| | |",
