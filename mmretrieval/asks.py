@@ -1,14 +1,17 @@
 """What a method may want from a multimodal language model, and what comes back.
 
-A method never calls a model: it yields asks and receives one reply for each, in order. A model is anything that
-has `answer`. Whether an ask was served from a cache is told by the reply.
+A method never calls a model: it yields asks and receives one reply for each, in order. Whether an ask was served
+from a cache is told by the reply. An ask may carry a short form of its question, `compact`, for small models.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from mmretrieval.protocols import Extension
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -23,14 +26,20 @@ class Generate:
     parts: tuple[Part, ...]
     max_tokens: int = 256
     schema: Mapping[str, Any] | None = None
+    compact: tuple[Part, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ScoreChoices:
-    """One log-probability per choice, as the next thing the model would say after the parts."""
+    """One log-probability per choice, as the next thing the model would say after the parts.
+
+    `prefill` is how its answer has begun already, as in "[" before a label.
+    """
 
     parts: tuple[Part, ...]
     choices: tuple[str, ...]
+    prefill: str = ""
+    compact: tuple[Part, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,24 +47,30 @@ class Attend:
     """The attention mass the model puts on each picture among the parts. In-process models only."""
 
     parts: tuple[Part, ...]
+    compact: tuple[Part, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """Answer to Generate; tokens count prompt and answer together."""
+    """Answer to Generate; tokens count prompt and answer together. `cut` when it ended at `max_tokens`."""
 
     text: str
     tokens: int = 0
     cached: bool = False
+    cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ChoiceScores:
-    """Answer to ScoreChoices: natural log-probabilities in the order of the choices, larger is likelier."""
+    """Answer to ScoreChoices: natural log-probabilities in the order of the choices, larger is likelier.
+
+    `bounded` choices were not among those a server returned; they carry an upper bound instead.
+    """
 
     log_probs: tuple[float, ...]
     tokens: int = 0
     cached: bool = False
+    bounded: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +95,29 @@ Ask = Generate | ScoreChoices | Attend
 Reply = Text | ChoiceScores | Attention | Failed
 
 
-class MLLM(Protocol):
-    """A multimodal language model. `answers` names the kinds of ask it can serve."""
+class MLLM(Extension, ABC):
+    """A multimodal language model. `answers` names the kinds of ask it can serve, `compact` says that it is small.
 
-    name: str
+    `spec` is the name a user gave, as in "demo" or "openai:qwen3-vl@http://127.0.0.1:8000/v1".
+    """
+
+    spec: str
     answers: frozenset[type[Generate] | type[ScoreChoices] | type[Attend]]
+    compact: bool = False
 
+    @property
+    def fingerprint(self) -> Mapping[str, Any]:
+        """JSON-ready facts that pin its replies: two models with equal ones answer alike."""
+        return {"spec": self.spec}
+
+    @abstractmethod
     def answer(self, asks: Sequence[Ask]) -> list[Reply]:
         """One reply per ask, same length, same order; a failed ask gets `Failed`, never an exception."""
-        ...
+
+    def close(self) -> None:
+        """Free what it holds; a closed model answers nothing."""
+
+
+def fitted(ask: Ask, model: MLLM) -> Ask:
+    """The ask in the form that suits the model: its short form for a small one, if it has one."""
+    return replace(ask, parts=ask.compact, compact=()) if model.compact and ask.compact else replace(ask, compact=())

@@ -64,7 +64,7 @@ def check_asks(stage: Stage, mllm: MLLM | None) -> None:
     missing = stage.needs - (mllm.answers if mllm else frozenset())
     if missing:
         wanted = ", ".join(sorted(kind.__name__ for kind in missing))
-        have = f"'{mllm.name}' does not answer" if mllm else "this pipeline has no language model to answer"
+        have = f"'{mllm.spec}' does not answer" if mllm else "this pipeline has no language model to answer"
         raise UsageError(f"'{stage.name}' asks for {wanted}, which {have}: give another model or leave the stage out")
 
 

@@ -6,7 +6,19 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from mmretrieval.asks import MLLM, Ask, Attend, Attention, ChoiceScores, Failed, Generate, Reply, ScoreChoices, Text
+from mmretrieval.asks import (
+    MLLM,
+    Ask,
+    Attend,
+    Attention,
+    ChoiceScores,
+    Failed,
+    Generate,
+    Reply,
+    ScoreChoices,
+    Text,
+    fitted,
+)
 from mmretrieval.errors import MMRetrievalError
 from mmretrieval.stages import AskKind, Flow
 
@@ -129,9 +141,9 @@ def _answered(asks: list[Ask], mllm: MLLM | None) -> list[Reply]:
         return []
     if mllm is None:
         raise MMRetrievalError("it asks a language model, and the pipeline has none")
-    replies = mllm.answer(asks)
+    replies = mllm.answer([fitted(ask, mllm) for ask in asks])
     if len(replies) != len(asks):
-        raise MMRetrievalError(f"the model '{mllm.name}' gave {len(replies)} replies to {len(asks)} asks")
+        raise MMRetrievalError(f"the model '{mllm.spec}' gave {len(replies)} replies to {len(asks)} asks")
     return [_fitting(ask, reply) for ask, reply in zip(asks, replies, strict=True)]
 
 

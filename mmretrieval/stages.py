@@ -63,6 +63,10 @@ class Stage(Extension, ABC):
     needs: ClassVar[frozenset[AskKind]] = frozenset()
     reads: ClassVar[frozenset[str]] = frozenset()
 
+    def calls(self, candidates: int) -> int:  # noqa: ARG002 (for those that ask per candidate)
+        """How many asks one query will cost at most, given so many candidates (0 before a first stage)."""
+        return 0 if not self.needs else 1
+
 
 class Rewriter(Stage):
     """Query → Query."""

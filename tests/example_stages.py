@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 from slow_bm25 import bm25
 
-from mmretrieval.asks import Ask, ChoiceScores, Failed, Generate, Reply, ScoreChoices, Text
+from mmretrieval.asks import MLLM, Ask, ChoiceScores, Failed, Generate, Reply, ScoreChoices, Text
 from mmretrieval.errors import NotFound
 from mmretrieval.lexicon import Word
 from mmretrieval.protocols import Encoder, Index
@@ -174,13 +174,13 @@ class Listing(FirstStage):
         ]
 
 
-class Scripted:
+class Scripted(MLLM):
     """A model whose replies are a function of the ask; it keeps what it was asked, call by call."""
 
-    name = "scripted"
-    answers = frozenset({Generate, ScoreChoices})
-
-    def __init__(self, reply: Callable[[Ask], Reply]) -> None:
+    def __init__(self, reply: Callable[[Ask], Reply], *, compact: bool = False) -> None:
+        self.spec = "scripted"
+        self.answers = frozenset({Generate, ScoreChoices})
+        self.compact = compact
         self.reply = reply
         self.calls: list[list[Ask]] = []
 

@@ -121,7 +121,7 @@ class Bench:
                 "gallery": gallery.key,
                 "fingerprint": dict(gallery.fingerprint),
                 "stages": _stages(preset),
-                "mllm": None if self.mllm is None else self.mllm.name,
+                "mllm": None if self.mllm is None else self.mllm.spec,
                 "queries": [query_facts(query, self.data) for query in queries],
                 "depth": depth,
             }

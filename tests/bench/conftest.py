@@ -5,7 +5,7 @@ import sys
 import pytest
 from store_samples import SketchEncoder, save
 
-from mmretrieval.asks import ChoiceScores
+from mmretrieval.asks import MLLM, ChoiceScores, ScoreChoices
 from mmretrieval.benchmarks import Benchmark
 from mmretrieval.types import Query
 
@@ -42,14 +42,11 @@ def asker(tmp_path_factory, monkeypatch):
     sys.modules.pop("asker_method", None)
 
 
-class Judge:
+class Judge(MLLM):
     """A model that likes the candidate whose id ends as the query's words do; it counts its asks."""
 
-    name = "judge"
-
     def __init__(self):
-        from mmretrieval.asks import ScoreChoices
-
+        self.spec = "judge"
         self.answers = frozenset({ScoreChoices})
         self.asked = 0
 

@@ -19,7 +19,7 @@ def mllm(make):
 
 
 def test_it_has_a_name_and_says_what_it_answers(mllm):
-    assert mllm.name
+    assert mllm.spec
     assert mllm.answers
     assert set(mllm.answers) <= set(ASKS)
 
