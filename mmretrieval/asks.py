@@ -6,6 +6,7 @@ from a cache is told by the reply. An ask may carry a short form of its question
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -84,11 +85,12 @@ class Attention:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The model gave no answer to this ask, and why."""
+    """There is no answer to this ask, and why. `asked` is False where no model was asked, as when a budget is spent."""
 
     reason: str
     tokens: int = 0
     cached: bool = False
+    asked: bool = True
 
 
 Ask = Generate | ScoreChoices | Attend
@@ -98,12 +100,17 @@ Reply = Text | ChoiceScores | Attention | Failed
 class MLLM(Extension, ABC):
     """A multimodal language model. `answers` names the kinds of ask it can serve, `compact` says that it is small.
 
-    `spec` is the name a user gave, as in "demo" or "openai:qwen3-vl@http://127.0.0.1:8000/v1".
+    `spec` is the name a user gave, as in "demo" or "openai:qwen3-vl@http://127.0.0.1:8000/v1". `at_once` is how many
+    asks it likes to be given in one call; what it has answered by then is kept, so small is safe and large is quick.
+    `deadline`, a value of `time.monotonic`, is set by whoever asks: a model that can stop early fails what is left
+    over then, with `asked=False` where it never began.
     """
 
     spec: str
     answers: frozenset[type[Generate] | type[ScoreChoices] | type[Attend]]
     compact: bool = False
+    at_once: int = 16
+    deadline: float = math.inf
 
     @property
     def fingerprint(self) -> Mapping[str, Any]:
@@ -113,6 +120,16 @@ class MLLM(Extension, ABC):
     @abstractmethod
     def answer(self, asks: Sequence[Ask]) -> list[Reply]:
         """One reply per ask, same length, same order; a failed ask gets `Failed`, never an exception."""
+
+    def tokens_at_most(self, ask: Ask) -> int:
+        """As many tokens as the ask may cost, prompt and answer together; for budgets, so rather too many than too few.
+
+        Here: a token per byte of text, one per 14 by 14 pixels of a picture and at least 600, and the whole answer.
+        """
+        words = sum(len(part.encode("utf-8")) for part in ask.parts if isinstance(part, str))
+        pictures = sum(max(part.width * part.height // 196, 600) for part in ask.parts if not isinstance(part, str))
+        answer = ask.max_tokens if isinstance(ask, Generate) else 1
+        return 100 + words + pictures + answer  # 100 for the marks of a chat template
 
     def close(self) -> None:
         """Free what it holds; a closed model answers nothing."""

@@ -38,7 +38,8 @@ class Outcome(Generic[T]):
     calls: int = 0
     cached: int = 0
     tokens: int = 0
-    failures: tuple[str, ...] = ()  # the reasons of the asks that the model could not answer
+    unasked: int = 0  # asks that reached no model, as when a budget is spent
+    failures: tuple[str, ...] = ()  # the reasons of the asks that got no answer
 
 
 def drive(
@@ -164,6 +165,8 @@ def _fitting(ask: Ask, reply: Reply) -> Reply:
 
 def _count(outcome: Outcome[T], replies: Sequence[Reply]) -> None:
     outcome.cached += sum(reply.cached for reply in replies)
-    outcome.calls += sum(not reply.cached for reply in replies)
+    unasked = sum(isinstance(reply, Failed) and not reply.asked for reply in replies)
+    outcome.unasked += unasked
+    outcome.calls += sum(not reply.cached for reply in replies) - unasked
     outcome.tokens += sum(reply.tokens for reply in replies)
     outcome.failures += tuple(reply.reason for reply in replies if isinstance(reply, Failed))

@@ -220,7 +220,7 @@ def _settle(
 def _with_failed_asks(verdict: _Verdict, outcome: Outcome[Any]) -> _Verdict:
     if not outcome.failures:
         return verdict
-    remark = f"{len(outcome.failures)} of {outcome.calls + outcome.cached} asks failed: {outcome.failures[0]}"
+    remark = f"{len(outcome.failures)} of {outcome.calls + outcome.cached + outcome.unasked} asks failed: {outcome.failures[0]}"
     status: Status = "partial" if verdict.status == "ok" else verdict.status
     return replace(verdict, status=status, note="; ".join(part for part in (verdict.note, remark) if part))
 
