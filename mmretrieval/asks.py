@@ -65,13 +65,16 @@ class Text:
 class ChoiceScores:
     """Answer to ScoreChoices: natural log-probabilities in the order of the choices, larger is likelier.
 
-    `bounded` choices were not among those a server returned; they carry an upper bound instead.
+    `bounded` choices were not among those a server returned; they carry an upper bound instead. `in_words` when the
+    model could only be asked to name one choice: it carries 0 and each other one log(1/2), bounds that tell no more
+    than which one was named, and all are counted as bounded.
     """
 
     log_probs: tuple[float, ...]
     tokens: int = 0
     cached: bool = False
     bounded: int = 0
+    in_words: bool = False
 
 
 @dataclass(frozen=True, slots=True)
