@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from mmretrieval.asks import Generate, ScoreChoices
 from mmretrieval.untrusted import clean
@@ -27,6 +27,7 @@ VERSIONS: Mapping[str, str] = MappingProxyType(
         "aspects": "aspects-1",
         "target": "target-1",
         "fits": "fits-1",
+        "grades": "grades-1",
         "list": "list-1",
         "grid": "grid-1",
     }
@@ -41,6 +42,7 @@ WHICH = "which picture shows {}?"
 LABEL = "picture {}:"
 
 YES_NO = ("yes", "no")
+NOTHING_SAID = "anything"  # a query without content, which shows what a model prefers whatever is asked
 MOST_WORDS = 1_000  # characters of a query inside a prompt
 
 _FULL_CAPTION = (
@@ -101,23 +103,63 @@ def target(image: Image, change: str) -> Generate:
     return Generate((image, _FULL_TARGET.format(words)), max_tokens=120, compact=(image, TARGET.format(words)))
 
 
-def fits(image: Image, query: str) -> ScoreChoices:
-    """Whether the picture shows what the words say: log-probabilities of "yes" and "no"."""
-    full = f'Does this picture show "{said(query)}"? Every detail must fit. Answer with one word: yes or no.'
-    return ScoreChoices((image, full), YES_NO, compact=compact_fits(image, query))
+Answer = Literal["yes", "true", "1", "grade"]
+CHOICES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"yes": YES_NO, "true": ("true", "false"), "1": ("1", "0"), "grade": tuple("0123456789")}
+)
+_ANSWER_WITH = {
+    "yes": "Answer with one word: yes or no.",
+    "true": "Answer with one word: true or false.",
+    "1": "Answer with one digit: 1 if it does, 0 if not.",
+    "grade": "Grade it from 0 (nothing fits) to 9 (every detail fits). Answer with one digit.",
+}
 
 
-def fits_change(reference: Image, change: str, image: Image, target_caption: str = "") -> ScoreChoices:
+def fits(image: Image, query: str, *, answer: Answer = "yes", hint: str = "") -> ScoreChoices:
+    """Whether the picture shows what the words say: log-probabilities of "yes" and "no", or of other answers.
+
+    Small models know only "yes" and "no" and are given no hint.
+    """
+    return _judged(
+        (image,), f'Does this picture show "{said(query)}"? Every detail must fit.', image, query, answer, hint
+    )
+
+
+def fits_change(
+    reference: Image,
+    change: str,
+    image: Image,
+    target_caption: str = "",
+    *,
+    answer: Answer = "yes",
+    hint: str = "",
+) -> ScoreChoices:
     """Whether `image` is the reference after the change; `target_caption` says in words what would be seen then.
 
     Small models are not shown the reference; without a target caption they are asked for the change alone.
     """
-    full = (
+    question = (
         f'Does picture 2 show what picture 1 shows, after this change: "{said(change)}"? What the change leaves as it '
-        "is must still fit. Answer with one word: yes or no."
+        "is must still fit."
     )
-    compact = compact_fits(image, target_caption or change)
-    return ScoreChoices((*labelled([reference, image]), full), YES_NO, compact=compact)
+    return _judged(labelled([reference, image]), question, image, target_caption or change, answer, hint)
+
+
+def alike(reference: Image, image: Image, caption: str = "", *, answer: Answer = "yes", hint: str = "") -> ScoreChoices:
+    """Whether two pictures show the same. Small models, which see one picture, are asked for the reference's caption.
+
+    Without a caption they get the full question.
+    """
+    question = "Does picture 2 show the same things as picture 1? Every detail must fit."
+    return _judged(labelled([reference, image]), question, image, caption, answer, hint)
+
+
+def _judged(
+    shown: tuple[Part, ...], question: str, image: Image, words: str, answer: Answer, hint: str
+) -> ScoreChoices:
+    full = " ".join(piece for piece in (question, clean(hint), _ANSWER_WITH[answer]) if piece)
+    short = compact_fits(image, words) if answer == "yes" and words else ()
+    return ScoreChoices((*shown, full), CHOICES[answer], compact=short)
 
 
 def which_of_list(images: Sequence[Image], query: str) -> ScoreChoices:
