@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import platform
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -13,10 +12,11 @@ import open_clip
 import torch
 from open_clip.transformer import TextTransformer
 
+from mmretrieval.devices import imitates_bf16
 from mmretrieval.encoders._clip_folder import CONFIG
 from mmretrieval.encoders._clip_source import Source
-from mmretrieval.encoders._quiet import quiet
-from mmretrieval.errors import InvalidData, MissingPrerequisite, MMRetrievalError, UsageError
+from mmretrieval.errors import InvalidData, MMRetrievalError
+from mmretrieval.model_noise import quiet
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,36 +28,12 @@ Precision = Literal["fp32", "bf16"]
 log = logging.getLogger(__name__)
 
 
-def pick_device(name: str | None) -> torch.device:
-    """The device of that name, or the best there is. Raises UsageError and MissingPrerequisite."""
-    if name is None:
-        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise UsageError(f"there is no device '{name}': use cpu, cuda, cuda:1 or mps") from error
-    here = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
-    if device.type not in here:
-        raise UsageError(f"the device '{name}' is not supported: use cpu, cuda, cuda:1 or mps")
-    if (device.index or 0) >= here[device.type]:
-        raise MissingPrerequisite(
-            f"the device '{name}' is not available on this machine: use cpu, or install its driver"
-        )
-    return device
-
-
-def _lacks_bf16() -> bool:
-    """Whether this is an x86 processor that must imitate bfloat16; measured there, pictures take ten times as long."""
-    has = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
-    return platform.machine().lower() in ("x86_64", "amd64") and has is not None and not has()
-
-
 class Towers:
     """A built model. `preprocessing` is open_clip's own description of what happens to a picture first."""
 
     def __init__(self, source: Source, device: torch.device, precision: Precision) -> None:
         """Raises InvalidData when the weights are damaged, unsafe to read, or of another architecture."""
-        if precision == "bf16" and device.type == "cpu" and _lacks_bf16():
+        if precision == "bf16" and device.type == "cpu" and imitates_bf16():
             log.warning("this processor has no bfloat16 arithmetic, so bf16 will be several times slower than fp32")
         self.device = device
         self._precision = precision

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from open_clip.tokenizer import HFTokenizer, SimpleTokenizer
 
 from mmretrieval.encoders._clip_source import Source
-from mmretrieval.encoders._quiet import quiet
 from mmretrieval.errors import InvalidData
+from mmretrieval.model_noise import quiet
 
 if TYPE_CHECKING:
     import torch

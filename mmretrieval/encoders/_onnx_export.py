@@ -17,8 +17,8 @@ from mmretrieval.encoders import _onnx_samples, _onnx_store
 from mmretrieval.encoders._onnx_pixels import Preparation
 from mmretrieval.encoders._onnx_quantise import quantise
 from mmretrieval.encoders._onnx_tokenizer import write_tokenizer
-from mmretrieval.encoders._quiet import quiet
 from mmretrieval.errors import MMRetrievalError, UsageError
+from mmretrieval.model_noise import quiet
 
 if TYPE_CHECKING:
     from mmretrieval.encoders._onnx_store import Export

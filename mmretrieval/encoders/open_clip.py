@@ -44,8 +44,9 @@ class OpenClip(Encoder):
         names nobody knows, MissingPrerequisite when it must be downloaded and cannot be, NotFound for a missing
         folder, InvalidData for a broken one.
         """
+        from mmretrieval.devices import pick_device
         from mmretrieval.encoders._clip_source import resolve
-        from mmretrieval.encoders._clip_towers import Towers, pick_device
+        from mmretrieval.encoders._clip_towers import Towers
         from mmretrieval.encoders._clip_words import Words
 
         if precision not in ("fp32", "bf16"):

@@ -90,7 +90,7 @@ class Sentence(TextEncoder):
 
 
 def _load(spec: str, device: str | None) -> Any:
-    from mmretrieval.encoders._quiet import quiet
+    from mmretrieval.model_noise import quiet
 
     try:
         from sentence_transformers import SentenceTransformer
