@@ -23,14 +23,14 @@ from urllib.parse import quote
 
 import numpy as np
 
-from mmretrieval import full_text
+from mmretrieval import features, full_text
 from mmretrieval.errors import InvalidData, NotFound, StorageError
 from mmretrieval.storage import primary_code, storage_error, sync_folder, writing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-FORMAT = 2  # 1 had no full text; a writer adds it, and until then a reader does without
+FORMAT = 3  # 1 had no full text, 2 no features; a writer adds them, and until then a reader does without
 NAME = "catalog.sqlite"
 SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -186,8 +186,9 @@ def _fill(catalog: Catalog, facts: Mapping[str, Any], channels: Mapping[str, int
     # The mode is kept in the file, and closing the only connection folds the log into it: one file is renamed.
     catalog.rows("PRAGMA journal_mode = WAL")
     with catalog.transaction():
-        for statement in (*SCHEMA.split(";"), STALE_CAPTIONS, *full_text.SCHEMA, f"PRAGMA user_version = {FORMAT}"):
+        for statement in (*SCHEMA.split(";"), STALE_CAPTIONS, *full_text.SCHEMA, *features.SCHEMA):
             catalog.rows(statement)
+        catalog.rows(f"PRAGMA user_version = {FORMAT}")
         catalog.set_meta(facts)
         catalog.many("INSERT INTO channels VALUES (?, ?)", channels.items())
 
@@ -248,11 +249,12 @@ def _begin(uri: str) -> sqlite3.Connection:
 
 
 def _bring_up_to_date(catalog: Catalog) -> None:
-    """Gives a catalogue of format 1 its full text, whole or not at all."""
+    """Gives a catalogue of an older format what it lacks, whole or not at all."""
     if catalog.format == FORMAT:
         return
+    words = (STALE_CAPTIONS, *full_text.SCHEMA, full_text.FILL) if catalog.format < 2 else ()
     with catalog.transaction():
-        for statement in (STALE_CAPTIONS, *full_text.SCHEMA, full_text.FILL, f"PRAGMA user_version = {FORMAT}"):
+        for statement in (*words, *features.SCHEMA, f"PRAGMA user_version = {FORMAT}"):
             catalog.rows(statement)
         catalog.set_meta({"format": FORMAT})
         catalog.rows("UPDATE meta SET value = value + 1 WHERE key = 'generation'")

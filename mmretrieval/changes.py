@@ -41,7 +41,9 @@ class Changes:
             self._remove(catalog)
             catalog.many(
                 "INSERT INTO records (id, path, caption, meta) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE"
-                " SET path = excluded.path, caption = excluded.caption, meta = excluded.meta",
+                " SET path = excluded.path, meta = excluded.meta,"
+                " caption = CASE WHEN given IS NULL THEN excluded.caption ELSE caption END,"
+                " given = CASE WHEN given IS NULL THEN NULL ELSE excluded.caption END",
                 [(record_id, *values) for record_id, values in self.records.items()],
             )
             catalog.many("UPDATE records SET path = ? WHERE id = ?", [(path, id_) for id_, path in self.paths.items()])

@@ -18,6 +18,7 @@ import numpy as np
 from mmretrieval.catalog import Catalog, folder_bytes
 from mmretrieval.creation import VECTORS
 from mmretrieval.errors import InvalidData, NotFound
+from mmretrieval.features import Feature, count_features, read_features
 from mmretrieval.filters.fields import FieldUse
 from mmretrieval.filters.matching import Filters
 from mmretrieval.lexicon import Lexicon
@@ -146,6 +147,18 @@ class Collection(Records):
         weights: dict[str, float] = self._meta.get("blend", {}).get("weights", {})
         return weights
 
+    # What is said of the pictures
+
+    def features(self, record_id: str) -> Mapping[str, str]:
+        """Caption, ingredients and aspects of a record, by kind, without those that are empty; raises NotFound."""
+        stored = self.feature_rows([record_id]).get(record_id, {})
+        said = {kind: feature.text for kind, feature in stored.items()} | {"caption": self.record(record_id).caption}
+        return {kind: text for kind, text in said.items() if text}
+
+    def feature_rows(self, ids: Sequence[str]) -> dict[str, dict[str, Feature]]:
+        """What models and hands wrote of these records, with state and origin; ids without any are left out."""
+        return read_features(self._catalog, ids)
+
     # Filters
 
     @cached_property
@@ -261,6 +274,7 @@ class Collection(Records):
             "source": self._meta["source"],
             "root": str(self.root) if self._meta["root"] else "",
             "is_drawn": self.is_drawn,
+            "features": count_features(self._catalog),
             "fingerprint": dict(self.fingerprint),
         }
 

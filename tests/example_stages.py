@@ -130,6 +130,9 @@ class MemoryCollection:
             raise NotFound(f"there is no image '{record_id}'")
         return ImageRecord(record_id, f"{record_id}.png", caption=self.captions[self.ids.index(record_id)])
 
+    def features(self, record_id: str) -> dict[str, str]:
+        return {"caption": self.record(record_id).caption, "ingredients": "soup, noodles"}
+
     def open_image(self, record_id: str) -> Image.Image:
         return Image.new("RGB", (8, 8), (self.ids.index(record_id) % 256, 0, 0))
 

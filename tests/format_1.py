@@ -31,7 +31,8 @@ def take_back(index):
     connection.executescript(SCHEMA)
     connection.execute("ATTACH ? AS now", [str(now)])
     for table in TABLES:
-        connection.execute(f"INSERT INTO main.{table} SELECT * FROM now.{table}")
+        names = "number, id, path, COALESCE(given, caption), meta" if table == "records" else "*"
+        connection.execute(f"INSERT INTO main.{table} SELECT {names} FROM now.{table}")
     connection.execute("UPDATE meta SET value = '1' WHERE key = 'format'")
     connection.execute("PRAGMA user_version = 1")
     connection.close()

@@ -205,7 +205,7 @@ def test_an_index_of_the_first_format_is_read_and_gets_its_words_from_the_next_w
     report = bring(pictures, CAPTIONS)
     assert (report.indexed, report.unchanged) == (0, len(CAPTIONS))
     with Collection.open(folder) as new:
-        assert new.info()["format"] == FORMAT == 2
+        assert new.info()["format"] == FORMAT == 3
         assert {text: found(new, text) for text in QUERIES} == expected
         assert new.version != version
     bring(pictures, {**CAPTIONS, "a": "a whale"})
