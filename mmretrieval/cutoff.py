@@ -125,6 +125,7 @@ def _kind(query: Query) -> Hashable:
     return (
         query.has_image,
         bool(query.text.strip()),
+        query.target_share,
         tuple(sorted(query.weights.items())),
         tuple((bool(part.text), part.weight) for part in query.parts),
         len(query.like),

@@ -121,6 +121,7 @@ class _Casting:
             like = tuple(self.picture() for _ in query.like)
             text = self.words() if query.text.strip() else ""
             parts = tuple(self.part(part) for part in query.parts)
+            target = self.words() if query.target.strip() else ""
             unlike = tuple(next(self.opposite).id for _ in query.unlike)
         except StopIteration:
             return None
@@ -133,6 +134,7 @@ class _Casting:
             like=like,
             unlike=unlike,
             parts=parts,
+            target=target,
         )
         return StandIn(made, tuple(self.used))
 

@@ -20,6 +20,7 @@ Status = Literal["ok", "repaired", "partial", "fallback"]
 Compose = Literal["sum", "slerp", "product"]
 
 MINUS_WEIGHT = 0.25  # how far words to avoid lead a query away; chosen by assets/reports/composed.md
+TARGET_SHARE = 0.5  # of a description of what is sought in the whole query; see assets/reports/target-captions.md
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -72,6 +73,14 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
+class QueryPlan:
+    """A query taken apart: short sub-queries that can each be searched alone, and what should not be there."""
+
+    wanted: tuple[str, ...] = ()
+    avoided: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Query:
     """What is sought: words, a picture, a picture plus a change, examples, or several of these.
 
@@ -79,7 +88,9 @@ class Query:
     With a picture, `text` is the modification. `weights` holds one number for "text" and one for "image";
     a missing one is 1. `parts` are further words and pictures with weights of their own; `compose` says how words and
     pictures are joined. `like` and `unlike` are ids of confirmed examples and counter-examples, which `weights` may
-    name too; counter-examples are never returned.
+    name too; counter-examples are never returned. `target` describes in words the picture that is sought, as a language
+    model imagines it from picture and change; `weights["target"]` is its share of the whole, from 0 to 1, by default
+    TARGET_SHARE. `plan` is the query taken apart: its sub-queries are searched beside it.
     Ids in `exclude` are never returned; `within`, if given, restricts the search to its ids, and `filter` to the
     records whose metadata it describes (see `filters`).
     """
@@ -96,17 +107,26 @@ class Query:
     unlike: tuple[str, ...] = ()
     compose: Compose = "sum"
     filter: str = ""
+    target: str = ""
+    plan: QueryPlan | None = None
 
     def __post_init__(self) -> None:
-        if not (self.text.strip() or self.has_image or self.parts or self.like):
+        if not (self.text.strip() or self.has_image or self.parts or self.like or self.target.strip()):
             raise UsageError(f"query '{self.id}' is empty: give words, a picture, an example, or several of these")
         if self.image is not None and self.image_id is not None:
             raise UsageError(f"query '{self.id}' names two pictures: give a file or an id, not both")
         for part, weight in self.weights.items():
-            if part not in ("text", "image", "like", "unlike"):
-                raise UsageError(f"query '{self.id}' weights '{part}': the parts are text, image, like and unlike")
+            if part not in ("text", "image", "like", "unlike", "target"):
+                raise UsageError(f"query '{self.id}' weights '{part}': the parts are text, image, like, unlike, target")
             if not -1e6 < weight < 1e6:  # also refuses NaN, which compares false
                 raise UsageError(f"query '{self.id}' gives {part} the weight {weight}: use a finite number")
+        if not 0 <= self.weights.get("target", TARGET_SHARE) <= 1:
+            raise UsageError(f"query '{self.id}': the target's weight is its share of the whole: give it from 0 to 1")
+
+    @property
+    def target_share(self) -> float:
+        """How much of the query its target is: 0 without one, 1 when nothing else is asked for."""
+        return self.weights.get("target", TARGET_SHARE) if self.target.strip() else 0.0
 
     @property
     def has_image(self) -> bool:
@@ -126,7 +146,10 @@ class Hit:
     better, comparable only between hits of the same `by` and query, None where that stage gives an order alone.
     `scores` holds what each channel adds to it, `shares` what each part of the query adds to the channel of looks,
     empty where a stage joins ranks, and `why` one line for the user. `duplicates` are the ids of near-duplicates that
-    were folded into this hit.
+    were folded into this hit. `first_stage_rank` is its 1-based place before refiners and rerankers, None where there
+    were none of them or where the first stage did not bring it. `details` is what a stage can tell beyond one line, in
+    values that JSON can hold: "matched", "missing", "verdict", "grade"; where a reranker placed the hit, its scores
+    of before stand there as "first_stage", since they no longer add up to `score`.
     """
 
     id: str
@@ -137,6 +160,8 @@ class Hit:
     scores: Mapping[str, float] = field(default_factory=_nothing)
     shares: Mapping[str, float] = field(default_factory=_nothing)
     duplicates: tuple[str, ...] = ()
+    details: Mapping[str, Any] = field(default_factory=_nothing)
+    first_stage_rank: int | None = None
 
     def to_dict(self, rank: int) -> dict[str, Any]:
         """As JSON, with its 1-based rank."""
@@ -150,12 +175,19 @@ class Hit:
             "scores": dict(self.scores),
             "shares": dict(self.shares),
             "duplicates": list(self.duplicates),
+            "details": dict(self.details),
+            "first_stage_rank": self.first_stage_rank,
         }
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What one stage did to a ranking: wall seconds, model calls, tokens, how many hits changed place."""
+    """What one stage did to a ranking: wall seconds, model calls, tokens, how many hits changed place.
+
+    `parsed` counts the answers that had to be read as ok, repaired, partial or failed (see `parsing`), empty where
+    none had to. `tau` is Kendall's correlation of a reranker's order with the one it was given: 1 changed nothing, -1
+    turned it round. `flips` is the share of pairs that it ordered otherwise when it was shown them in another order.
+    """
 
     name: str
     seconds: float = 0.0
@@ -165,6 +197,9 @@ class Step:
     tokens: int = 0
     moved: int = 0
     note: str = ""
+    parsed: Mapping[str, int] = field(default_factory=_nothing)
+    tau: float | None = None
+    flips: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -176,6 +211,9 @@ class Step:
             "tokens": self.tokens,
             "moved": self.moved,
             "note": self.note,
+            "parsed": dict(self.parsed),
+            "tau": self.tau,
+            "flips": self.flips,
         }
 
 

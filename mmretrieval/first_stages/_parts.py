@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import numpy as np
 
 from mmretrieval.errors import InvalidData, NotFound, UnreadableImage, UsageError
+from mmretrieval.first_stages._words import sentences
 from mmretrieval.protocols import Encoder
 from mmretrieval.types import Encoded, ImageRecord, Part, Query
 from mmretrieval.vectors import unit_rows
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 Kind = Literal["text", "image"]
 
 # How far examples lead a query, itself a unit vector, towards them or away; chosen by assets/reports/composed.md.
+TARGET = "target"  # the key of the item that describes what is sought; its weight is its share of the whole
 EXAMPLE_WEIGHTS = {"like": 0.5, "unlike": 0.25}
 
 
@@ -67,10 +69,13 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """An item whose rows are still to be had: words, a picture, or pictures of the collection."""
+    """An item whose rows are still to be had: words, a picture, or pictures of the collection.
+
+    The mean of several texts stands for all of them.
+    """
 
     item: Item
-    text: str = ""
+    texts: tuple[str, ...] = ()
     image: Path | Image | Encoded | None = None
 
 
@@ -81,8 +86,8 @@ def items_of(queries: Sequence[Query], encoder: Encoder, collection: Collection)
     picture that is not there, UnreadableImage for one that cannot be decoded, UsageError for a query of which nothing
     is left.
     """
-    wanted = [_wanted(query) for query in queries]
-    texts = sorted({one.text for own in wanted for one in own if one.text})
+    wanted = [_in_readable_pieces(_wanted(query), encoder) for query in queries]
+    texts = sorted({text for own in wanted for one in own for text in one.texts})
     words = dict(zip(texts, encoder.encode_texts(texts), strict=True)) if texts else {}
     opened = [
         _open(query, one.image, encoder.input_size)
@@ -92,21 +97,30 @@ def items_of(queries: Sequence[Query], encoder: Encoder, collection: Collection)
     ]
     pictures = iter(encoder.encode_images(opened) if opened else ())
     return [
-        [_with_rows(query, one, words.get(one.text), pictures, collection) for one in own]
+        [_with_rows(query, one, words, pictures, collection) for one in own]
         for query, own in zip(queries, wanted, strict=True)
     ]
 
 
 def texts_of(query: Query) -> list[str]:
-    """All words that have a part in the query's vector."""
-    return [one.text for one in _wanted(query) if one.text]
+    """All words that have a part in the query's vector; of its target the sentences, since a long one is split."""
+    return [
+        text
+        for one in _wanted(query)
+        for given in one.texts
+        for text in (sentences(given) if one.item.key == TARGET else [given])
+    ]
 
 
 def _wanted(query: Query) -> list[_Wanted]:
-    """The parts of a query that weigh something, in a fixed order, each with a name of its own."""
+    """The parts of a query that weigh something, in a fixed order, each with a name of its own.
+
+    Where the target is all of the query, only what leads on from there is left of the rest.
+    """
     given = [
         *_main_parts(query),
-        *(_part(part) for part in query.parts if part.weight != 0),
+        *(_part(part) for part in query.parts if part.weight < 0 or (part.weight > 0 and query.target_share < 1)),
+        *_target(query),
         *_examples(query, "like", query.like),
         *_examples(query, "unlike", query.unlike),
     ]
@@ -125,13 +139,30 @@ _NO_ROWS = np.empty((0, 0), dtype=np.float32)
 
 
 def _main_parts(query: Query) -> Iterator[_Wanted]:
+    if query.target_share == 1:
+        return
     weights = {kind: query.weights.get(kind, 1.0) for kind in ("image", "text")}
     if query.has_image and weights["image"] != 0:
         ids = () if query.image_id is None else (query.image_id,)
         said = "the vector" if isinstance(query.image, Encoded) else "the picture"
         yield _Wanted(Item("image", "image", _NO_ROWS, weights["image"], said, ids), image=query.image)
     if query.text.strip() and weights["text"] != 0:
-        yield _Wanted(Item("text", "text", _NO_ROWS, weights["text"], "the words"), query.text)
+        yield _Wanted(Item("text", "text", _NO_ROWS, weights["text"], "the words"), (query.text,))
+
+
+def _target(query: Query) -> Iterator[_Wanted]:
+    if query.target_share > 0:
+        yield _Wanted(Item(TARGET, "text", _NO_ROWS, query.target_share, "the described target"), (query.target,))
+
+
+def _in_readable_pieces(wanted: Sequence[_Wanted], encoder: Encoder) -> list[_Wanted]:
+    """A target that is longer than the model can read becomes its sentences."""
+    return [
+        replace(one, texts=tuple(sentences(one.texts[0])))
+        if one.item.key == TARGET and encoder.too_long(one.texts)[0]
+        else one
+        for one in wanted
+    ]
 
 
 def _part(part: Part) -> _Wanted:
@@ -140,7 +171,7 @@ def _part(part: Part) -> _Wanted:
     said = f"“{part.text.strip()}”" if is_text else "a further picture"
     ids = () if part.image_id is None else (part.image_id,)
     item = Item("minus" if part.weight < 0 else kind, kind, _NO_ROWS, part.weight, said, ids)
-    return _Wanted(item, part.text if is_text else "", part.image)
+    return _Wanted(item, (part.text,) if is_text else (), part.image)
 
 
 def _examples(query: Query, name: Literal["like", "unlike"], ids: Sequence[str]) -> Iterator[_Wanted]:
@@ -152,11 +183,11 @@ def _examples(query: Query, name: Literal["like", "unlike"], ids: Sequence[str])
 
 
 def _with_rows(
-    query: Query, one: _Wanted, words: Vector | None, pictures: Iterator[Vector], collection: Collection
+    query: Query, one: _Wanted, words: Mapping[str, Vector], pictures: Iterator[Vector], collection: Collection
 ) -> Item:
-    if one.text:
-        assert words is not None, "every text was encoded"
-        rows = words[None]
+    if one.texts:
+        rows = np.stack([words[text] for text in one.texts])
+        rows = rows if len(rows) == 1 else unit_rows(rows.astype(np.float64).mean(axis=0)[None])
     elif isinstance(one.image, Encoded):
         rows = _given(query, one.image, collection)
     else:

@@ -16,6 +16,7 @@ assets/reports/composed.md.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -23,6 +24,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mmretrieval.errors import UsageError
+from mmretrieval.first_stages._parts import TARGET, Item
 from mmretrieval.first_stages._phrases import projection
 from mmretrieval.first_stages._query_vectors import Sought, direction
 from mmretrieval.first_stages._usable import sample_rows
@@ -110,8 +112,7 @@ class Multiplied:
             directions[is_picture] = self._seen(directions[is_picture])
         units = unit_rows(directions)
         least = [row_scores(self._sample, one).min() if len(self._sample) else 0.0 for one in units]
-        weights = np.array([abs(item.weight) for item in sought.items])
-        return Conditions(units, weights / weights.sum(), np.array(least, dtype=np.float64), self.how.penalty)
+        return Conditions(units, _shares(sought.items), np.array(least, dtype=np.float64), self.how.penalty)
 
     def candidates(self, sought: Sought, wanted: Conditions, top_k: int, **restrictions: Positions | None) -> Positions:
         """Positions worth scoring: all that are allowed in a small collection, else the union of the nearest."""
@@ -144,6 +145,16 @@ class Multiplied:
         lost = np.linalg.norm(flat, axis=1) < 1e-6
         flat[lost] = pictures[lost]
         return flat
+
+
+def _shares(items: Sequence[Item]) -> NDArray[np.float64]:
+    """How much of the whole weight each item has, with a sum of 1; of a target the share that it was given."""
+    weights = np.array([abs(item.weight) for item in items])
+    is_target = np.array([item.key == TARGET for item in items])
+    if is_target.any() and not is_target.all():
+        weights[~is_target] *= (1 - weights[is_target].sum()) / weights[~is_target].sum()
+    shares: NDArray[np.float64] = weights / weights.sum()
+    return shares
 
 
 def ranked(wanted: Conditions, index: Index, positions: Positions, top_k: int) -> tuple[Positions, NDArray[np.float32]]:

@@ -6,6 +6,9 @@ between these. Then what was marked or is to be avoided leads the base, itself a
 away from its own direction from the mean: words to avoid, examples, counter-examples, as in Rocchio's feedback. So a
 query without such marks is the same query as with marks of no weight.
 
+A described target takes its share of the base: unit((1 - share) base + share target), both unit vectors, which is
+SQUARE's first stage (arXiv 2509.26330). With the share 0 there is only the base, with 1 only the target.
+
 Words alone stay as they are, since the mean was taken of whole captions and a word or two lie elsewhere: without it
 they find more (assets/reports/composed.md). Between kinds the means must go, or what all pictures and all texts share
 outweighs what they say.
@@ -20,7 +23,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mmretrieval.errors import UsageError
-from mmretrieval.first_stages._parts import Collection, Item, items_of
+from mmretrieval.first_stages._parts import TARGET, Collection, Item, items_of
 from mmretrieval.first_stages._usable import FLOOR, usable_examples
 from mmretrieval.protocols import Encoder
 from mmretrieval.types import Query
@@ -85,10 +88,11 @@ def direction(item: Item, collection: Collection) -> Summand:
 
 
 def _sought(query: Query, items: Sequence[Item], collection: Collection, floor: float) -> Sought:
-    base, marks = _parted(items)
-    summands = _base(query, base, collection)
+    base, target, marks = _parted(items)
+    summands = _base(query, base, target, collection)
     start = unit_rows(_total(query, summands)[None])[0]
     marks, warnings = usable_examples(query, marks, start, collection, floor)
+    base += [target] if target else []
     if not marks and len(base) == 1:
         return Sought(query, start, {base[0].key: start.astype(np.float64)}, tuple(base), warnings)
     length = np.linalg.norm(_total(query, summands))
@@ -99,24 +103,43 @@ def _sought(query: Query, items: Sequence[Item], collection: Collection, floor: 
     return Sought(query, unit_rows(total[None])[0], shares, (*base, *marks), warnings)
 
 
-def _parted(items: Sequence[Item]) -> tuple[list[Item], list[Item]]:
-    """What is asked for, and the marks that lead it on; examples are what is asked for when there is nothing else."""
-    main = [item for item in items if item.key in ("image", "text") or (item.weight > 0 and item.key != "like")]
-    base = main or [item for item in items if item.key == "like"] or list(items)
+def _parted(items: Sequence[Item]) -> tuple[list[Item], Item | None, list[Item]]:
+    """What is asked for, the target that is blended with it, and the marks that lead it on.
+
+    Without words and pictures the target is what is asked for, and without it the examples are.
+    """
+    target = next((item for item in items if item.key == TARGET), None)
+    others = [item for item in items if item.key != TARGET]
+    main = [item for item in others if item.key in ("image", "text") or (item.weight > 0 and item.key != "like")]
+    base = main or ([target] if target else [item for item in others if item.key == "like"] or others)
     asked = {item.key for item in base}
-    return base, [item for item in items if item.key not in asked]
+    return base, target if main else None, [item for item in others if item.key not in asked]
 
 
-def _base(query: Query, base: Sequence[Item], collection: Collection) -> dict[str, Summand]:
+def _base(query: Query, base: Sequence[Item], target: Item | None, collection: Collection) -> dict[str, Summand]:
     """What each item adds to the vector of what is asked for, which need not be a unit vector yet."""
+    if target is None:
+        return _joined(query, base, collection, is_mixed=len({item.kind for item in base}) > 1)
+    is_mixed = len({item.kind for item in (*base, target)}) > 1
+    summands = _joined(query, base, collection, is_mixed=is_mixed)
+    length = np.linalg.norm(_total(query, summands))
+    towards = direction(target, collection) if is_mixed else target.rows[0].astype(np.float64)
+    rest = (1 - target.weight) / length
+    return {key: rest * each for key, each in summands.items()} | {TARGET: target.weight * towards}
+
+
+def _joined(query: Query, base: Sequence[Item], collection: Collection, *, is_mixed: bool) -> dict[str, Summand]:
+    """Words and pictures, seen from the means of their kinds where both are in the query."""
+    if len(base) == 1 and is_mixed:
+        return {base[0].key: direction(base[0], collection)}
     if len(base) == 1:
         [only] = base
         return {only.key: np.sign(only.weight) * only.rows.astype(np.float64).mean(axis=0)}
-    if len({item.kind for item in base}) == 1:
+    if not is_mixed:
         return {item.key: item.weight * item.rows.astype(np.float64).mean(axis=0) for item in base}
     directions = {item.key: direction(item, collection) for item in base}
     weights = {item.key: abs(item.weight) for item in base}
-    if query.compose == "slerp":
+    if query.compose == "slerp" and len({item.kind for item in base}) > 1:
         weights = _on_the_arc(query, base, directions)
     return {key: weight * directions[key] for key, weight in weights.items()}
 

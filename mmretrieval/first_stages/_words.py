@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+import re
+
 from mmretrieval.types import Query, Ranking, Step
+
+_END = re.compile(r"(?<=[.!?;。！？])\s+|\n+")
 
 
 def words_of(query: Query) -> str:
     """The text of a query and of its parts that lead towards something, empty when there is none.
 
-    Pictures, examples and what a query leads away from say nothing here: a search for words cannot subtract.
+    Its target counts as words, too, and alone when it is all of the query. Pictures, examples and what a query leads
+    away from say nothing here: a search for words cannot subtract.
     """
-    texts = [query.text if query.weights.get("text", 1.0) > 0 else ""]
-    texts += [part.text for part in query.parts if part.weight > 0]
+    texts = []
+    if query.target_share < 1:
+        texts += [query.text if query.weights.get("text", 1.0) > 0 else ""]
+        texts += [part.text for part in query.parts if part.weight > 0]
+    if query.target_share > 0:
+        texts.append(query.target)
     return "\n".join(text for text in texts if text.strip())
+
+
+def sentences(text: str) -> list[str]:
+    """The sentences of a text, without blank ones."""
+    return [each for each in (piece.strip() for piece in _END.split(text)) if each]
 
 
 def no_words(query: Query, name: str) -> Ranking:
