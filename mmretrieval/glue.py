@@ -27,12 +27,18 @@ class Glued:
 
 
 def glue(
-    returned: Iterable[Hit], old: Sequence[Hit], depth: int, welcome: Callable[[str], bool] = lambda _: False
+    returned: Iterable[Hit],
+    old: Sequence[Hit],
+    depth: int,
+    welcome: Callable[[str], bool] = lambda _: False,
+    *,
+    adds: bool = False,
 ) -> Glued:
     """The returned hits, then the candidates (`old[:depth]`) that were forgotten, then the untouched tail.
 
     A returned hit counts when it is among the candidates, or, for what a refiner brings, when its id is `welcome`.
-    It inherits the path, the reason and the channel scores that it does not state itself.
+    It inherits what it does not state itself: path, reason, details and the first stage's rank. A refiner's scores
+    are added to those of before (`adds`), a reranker's take their place.
     """
     offered = {hit.id: hit for hit in old[:depth]}
     tail = {hit.id for hit in old[depth:]}
@@ -43,7 +49,7 @@ def glue(
         if hit.id in placed or not known:
             dropped += 1
         else:
-            placed[hit.id] = _with_evidence(hit, offered.get(hit.id))
+            placed[hit.id] = _with_evidence(hit, offered.get(hit.id), adds=adds)
     forgotten = [hit for hit in old[:depth] if hit.id not in placed]
     return Glued((*placed.values(), *forgotten, *old[depth:]), dropped, len(forgotten))
 
@@ -64,13 +70,25 @@ def _hits(returned: object) -> list[Hit]:
     return hits
 
 
-def _with_evidence(hit: Hit, old: Hit | None) -> Hit:
+def _with_evidence(hit: Hit, old: Hit | None, *, adds: bool) -> Hit:
     if old is None:
         return hit
-    return replace(
+    hit = replace(
         hit,
         path=hit.path or old.path,
         why=hit.why or old.why,
-        scores={**old.scores, **hit.scores},
-        shares={**old.shares, **hit.shares},
+        duplicates=hit.duplicates or old.duplicates,
+        details={**old.details, **hit.details},
+        first_stage_rank=old.first_stage_rank,
     )
+    if adds:
+        return replace(hit, scores={**old.scores, **hit.scores}, shares={**old.shares, **hit.shares})
+    return hit if hit.by == old.by else _with_own_scores(hit, old)
+
+
+def _with_own_scores(hit: Hit, old: Hit) -> Hit:
+    """A reranked hit: its scores add up to its score, and those of before stand in its details."""
+    stated = hit.scores if hit.scores != old.scores else {}
+    own = stated or ({} if hit.score is None else {hit.by: hit.score})
+    before = {"by": old.by, "score": old.score, "scores": dict(old.scores), "shares": dict(old.shares)}
+    return replace(hit, scores=own, shares={}, details={"first_stage": before, **hit.details})

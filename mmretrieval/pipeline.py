@@ -18,11 +18,12 @@ from mmretrieval.composition import ChannelledCollection, check_asks, check_chan
 from mmretrieval.driver import Outcome, drive
 from mmretrieval.errors import MMRetrievalError, NotFound, UsageError
 from mmretrieval.filters.parser import both
-from mmretrieval.glue import Glued, glue, moved
-from mmretrieval.stages import Candidate, Flow, Refiner, Reranker, Rewriter, Stage
-from mmretrieval.types import Hit, Query, Ranking, Status, Step
+from mmretrieval.glue import glue
+from mmretrieval.stages import Candidate, Flow, Refiner, Reranked, Reranker, Rewriter, Stage
+from mmretrieval.types import Hit, Query, Ranking, Step
+from mmretrieval.verdicts import Verdict, joined, of_glued, of_reranked, with_failed_asks
 
-OnError = Literal["raise", "keep"]
+OnError = Literal["raise", "keep", "strict"]
 Cut = Callable[[Sequence[Ranking]], list[Ranking]]
 
 
@@ -43,15 +44,6 @@ class _Search:
         if is_left_out or not (query.within is None or record_id in query.within):
             return False
         return not query.filter or collection is None or keeps(collection, query.filter, record_id)
-
-
-@dataclass(frozen=True, slots=True)
-class _Verdict:
-    """What became of a stage's answer."""
-
-    status: Status = "ok"
-    note: str = ""
-    moved: int = 0
 
 
 class Pipeline:
@@ -78,7 +70,8 @@ class Pipeline:
 
         When a rewriter, refiner or reranker fails on a query, `on_error="raise"` stops with an error that names
         both; `"keep"` leaves that query as it stood before the stage, with a Step of status "fallback" and a
-        warning. A failing first stage always raises, since there is no older order to fall back to.
+        warning. A failing first stage always raises, since there is no older order to fall back to. `"strict"` raises
+        also when a model's answer was missing, or had to be repaired before it was an order.
         A Step's seconds are the stage's wall time shared evenly among the queries it served together.
         `cut` takes hits away behind the first stage, before anything costly looks at them.
         """
@@ -105,15 +98,15 @@ class Pipeline:
         stage: Stage,
         searches: Sequence[_Search],
         start: Callable[[_Search], Flow[Any]],
-        take: Callable[[_Search, Any], _Verdict],
+        take: Callable[[_Search, Any], Verdict],
         on_error: OnError,
     ) -> None:
         """Run one stage on every query, and take over what it returned."""
         began = perf_counter()
         starts = [partial(start, search) for search in searches]
-        outcomes = drive(starts, self.mllm, stage.needs, stop_at_error=on_error == "raise")
+        outcomes = drive(starts, self.mllm, stage.needs, stop_at_error=on_error != "keep")
         seconds = (perf_counter() - began) / len(searches)
-        if on_error == "raise":
+        if on_error != "keep":
             for search, outcome in zip(searches, outcomes, strict=True):
                 if outcome.error:
                     raise _failure(stage, search, outcome.error) from outcome.error
@@ -129,6 +122,9 @@ class Pipeline:
                     tokens=outcome.tokens,
                     moved=verdict.moved,
                     note=verdict.note,
+                    parsed=verdict.parsed,
+                    tau=verdict.tau,
+                    flips=verdict.flips,
                 )
             )
 
@@ -143,6 +139,8 @@ class Pipeline:
             if not isinstance(ranking, Ranking):
                 raise MMRetrievalError(f"'{name}' returned {type(ranking).__name__} for query '{search.given.id}'")
             search.hits = tuple(hit for hit in ranking.hits if search.allows(hit.id, self.collection))[:top_k]
+            if self.later:
+                search.hits = tuple(replace(hit, first_stage_rank=n) for n, hit in enumerate(search.hits, start=1))
             dropped = len(ranking.hits) - len(search.hits)
             search.warnings += ranking.warnings
             search.steps += ranking.steps
@@ -162,8 +160,8 @@ class Pipeline:
 
         return start
 
-    def _reranked(self, stage: Reranker) -> Callable[[_Search], Flow[list[Hit]]]:
-        def start(search: _Search) -> Flow[list[Hit]]:
+    def _reranked(self, stage: Reranker) -> Callable[[_Search], Flow[Any]]:
+        def start(search: _Search) -> Flow[Any]:
             collection = self._read()
             offered = search.hits[: stage.depth]
             if not offered:
@@ -172,18 +170,19 @@ class Pipeline:
 
         return start
 
-    def _take_refined(self, search: _Search, value: Any) -> _Verdict:
+    def _take_refined(self, search: _Search, value: Any) -> Verdict:
         if not isinstance(value, Ranking):
             raise MMRetrievalError(f"a ranking was expected, and {type(value).__name__} came back")
 
         def welcome(record_id: str) -> bool:
             return self._holds(record_id) and search.allows(record_id, self.collection)
 
-        glued = glue(value.hits, search.hits, len(search.hits), welcome)
+        glued = glue(value.hits, search.hits, len(search.hits), welcome, adds=True)
         search.warnings += value.warnings
         # a refiner may well find better images than the ones it was given, so those it left out need no remark
-        verdict = _take(search, replace(glued, forgotten=0))
-        return replace(verdict, note="; ".join(note for note in (*(s.note for s in value.steps), verdict.note) if note))
+        verdict = of_glued(search.hits, replace(glued, forgotten=0))
+        search.hits = glued.hits
+        return replace(verdict, note=joined(*(step.note for step in value.steps), verdict.note))
 
     def _holds(self, record_id: str) -> bool:
         try:
@@ -201,28 +200,24 @@ def _settle(
     stage: Stage,
     search: _Search,
     outcome: Outcome[Any],
-    take: Callable[[_Search, Any], _Verdict],
+    take: Callable[[_Search, Any], Verdict],
     on_error: OnError,
-) -> _Verdict:
+) -> Verdict:
     error = outcome.error
     if error is None:
         try:
-            return _with_failed_asks(take(search, outcome.value), outcome)
+            verdict = with_failed_asks(take(search, outcome.value), outcome)
         except MMRetrievalError as refused:
             error = refused
+        else:
+            if on_error == "strict" and verdict.status != "ok":
+                raise _failure(stage, search, MMRetrievalError(f"{verdict.status}, {verdict.note}"))
+            return verdict
     failure = _failure(stage, search, error)
-    if on_error == "raise":
+    if on_error != "keep":
         raise failure from error
     search.warnings.append(f"{failure}; the order before it was kept")
-    return _Verdict("fallback", _reason(error))
-
-
-def _with_failed_asks(verdict: _Verdict, outcome: Outcome[Any]) -> _Verdict:
-    if not outcome.failures:
-        return verdict
-    remark = f"{len(outcome.failures)} of {outcome.calls + outcome.cached + outcome.unasked} asks failed: {outcome.failures[0]}"
-    status: Status = "partial" if verdict.status == "ok" else verdict.status
-    return replace(verdict, status=status, note="; ".join(part for part in (verdict.note, remark) if part))
+    return Verdict("fallback", _reason(error))
 
 
 def _failure(stage: Stage, search: _Search, error: Exception) -> MMRetrievalError:
@@ -237,7 +232,7 @@ def _rewritten(stage: Rewriter, search: _Search) -> Flow[Query]:
     return stage.rewrite(search.query)
 
 
-def _take_query(search: _Search, value: Any) -> _Verdict:
+def _take_query(search: _Search, value: Any) -> Verdict:
     """The rewritten query, under its old id and never with fewer restrictions than before."""
     if not isinstance(value, Query):
         raise MMRetrievalError(f"a query was expected, and {type(value).__name__} came back")
@@ -249,15 +244,12 @@ def _take_query(search: _Search, value: Any) -> _Verdict:
     lost = (kept.id, kept.exclude, kept.within, kept.filter) != (value.id, value.exclude, value.within, value.filter)
     search.query = kept
     note = f"{old.text!r} became {kept.text!r}" if old.text != kept.text else ""
-    return _Verdict("repaired" if lost else "ok", note)
+    return Verdict("repaired" if lost else "ok", note)
 
 
-def _take_order(depth: int, search: _Search, value: Any) -> _Verdict:
-    return _take(search, glue(value, search.hits, depth))
-
-
-def _take(search: _Search, glued: Glued) -> _Verdict:
-    changed = moved(search.hits, glued.hits)
+def _take_order(depth: int, search: _Search, value: Any) -> Verdict:
+    told = value if isinstance(value, Reranked) else Reranked(value)
+    glued = glue(told.hits, search.hits, depth)
+    verdict = of_reranked(search.hits, glued, told, depth)
     search.hits = glued.hits
-    status: Status = "repaired" if glued.dropped else "partial" if glued.forgotten else "ok"
-    return _Verdict(status, glued.note, changed)
+    return verdict

@@ -8,8 +8,9 @@ simply return.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar, Protocol, TypeAlias, TypeVar
 
 from mmretrieval.asks import Ask, Attend, Generate, Reply, ScoreChoices
@@ -37,6 +38,13 @@ class Collection(Protocol):
         """Stored unit rows, (n, dim), in the order of `ids`."""
         ...
 
+    def features(self, record_id: str) -> Mapping[str, str]:
+        """What is said of its picture, by kind: "caption", "ingredients" (separated by ", "), "aspects".
+
+        A kind that nothing usable is stored of is not in it; nothing there is of another picture, or of older bytes.
+        """
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
@@ -54,6 +62,21 @@ class Candidate:
         """Its stored unit row of that channel, (dim,)."""
         row: NDArray[np.float32] = self.collection.vectors(channel, [self.record.id])[0]
         return row
+
+
+@dataclass(frozen=True, slots=True)
+class Reranked:
+    """What a reranker returns that has more to say than the order of its hits, best first.
+
+    `parsed` counts how many of a model's answers were read as "ok", "repaired", "partial" and "failed" (see
+    `parsing`); the step's status follows from it. `flips` is the share of pairs ordered otherwise when shown in
+    another order, None when each was shown once. `note` is one line for the user.
+    """
+
+    hits: Sequence[Hit]
+    parsed: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    flips: float | None = None
+    note: str = ""
 
 
 class Stage(Extension, ABC):
@@ -104,5 +127,8 @@ class Reranker(Stage):
     depth: int = 20
 
     @abstractmethod
-    def rerank(self, query: Query, candidates: Sequence[Candidate]) -> Flow[list[Hit]]:
-        """The candidates' hits, best first. The driver puts those it forgot behind them, in their old order."""
+    def rerank(self, query: Query, candidates: Sequence[Candidate]) -> Flow[list[Hit]] | Flow[Reranked]:
+        """The candidates' hits, best first. The pipeline puts those it forgot behind them, in their old order.
+
+        A hit's `scores` add up to its `score`; a hit that states none gets the score under the method's own name.
+        """

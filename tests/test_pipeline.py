@@ -22,7 +22,7 @@ from mmretrieval import driver
 from mmretrieval.asks import ChoiceScores, Failed, Generate, ScoreChoices, Text
 from mmretrieval.errors import MMRetrievalError, UsageError
 from mmretrieval.pipeline import Pipeline
-from mmretrieval.stages import FirstStage, Refiner, Reranker, Rewriter
+from mmretrieval.stages import FirstStage, Refiner, Reranked, Reranker, Rewriter
 from mmretrieval.types import Hit, Query, Ranking, Step
 
 
@@ -146,7 +146,75 @@ def test_a_reranked_hit_inherits_the_evidence_it_does_not_state():
     ranking = pipeline(Returning([Hit("img2", "x", score=4.0, why="seen", scores={"x": 4.0})], 3)).search(
         queries(1), 1
     )[0]
-    assert ranking.hits[0] == Hit("img2", "x", 4.0, "img2.png", "seen", {"image": -2.0, "x": 4.0})
+    before = {"by": "example_stages", "score": -2.0, "scores": {"image": -2.0}, "shares": {}}
+    details = {"first_stage": before}
+    assert ranking.hits[0] == Hit("img2", "x", 4.0, "img2.png", "seen", {"x": 4.0}, details=details, first_stage_rank=3)
+
+
+@pytest.mark.parametrize("stated", [{}, {"image": -2.0}, {"model": 3.0, "first": 1.0}], ids=str)
+def test_the_scores_of_a_reranked_hit_add_up_to_its_score(stated):
+    hits = [Hit("img2", "x", score=4.0, scores=stated), Hit("img1", "x")]
+    ranking = pipeline(Returning(hits, 3)).search(queries(1), 4)[0]
+    for hit in ranking.hits:
+        assert math.fsum(hit.scores.values()) == (hit.score or 0.0)
+        assert hit.shares == {}
+    assert ranking.hits[1].scores == {}
+    assert ranking.hits[1].details["first_stage"]["score"] == -1.0
+
+
+def test_the_first_rank_and_the_first_scores_survive_a_cascade():
+    cascade = [Returning([Hit("img3", "a", 2.0), Hit("img1", "a", 1.0)], 4), Returning([Hit("img1", "b", 5.0)], 2)]
+    ranking = pipeline(*cascade).search(queries(1), 5)[0]
+    assert ranking.ids == ["img1", "img3", "img0", "img2", "img4"]
+    assert [hit.first_stage_rank for hit in ranking.hits] == [2, 4, 1, 3, 5]
+    assert [hit.by for hit in ranking.hits] == ["b", "a", *["example_stages"] * 3]
+    assert ranking.hits[0].details["first_stage"]["by"] == "example_stages"
+    assert ranking.to_dict()["hits"][0]["first_stage_rank"] == 2
+
+
+def test_what_a_refiner_brings_has_no_rank_in_the_first_stage():
+    ranking = pipeline(BringLast()).search(queries(1), 3)[0]
+    assert [hit.first_stage_rank for hit in ranking.hits] == [None, 1, 2]
+
+
+def test_without_later_stages_nothing_is_said_of_ranks():
+    assert pipeline().search(queries(1), 2)[0].hits[0].first_stage_rank is None
+
+
+@pytest.mark.parametrize(
+    ("parsed", "status", "note"),
+    [
+        ({}, "ok", ""),
+        ({"ok": 3, "repaired": 0}, "ok", ""),
+        ({"ok": 2, "repaired": 1}, "repaired", "of 3 answers 1 repaired"),
+        ({"ok": 2, "repaired": 1, "partial": 1}, "partial", "of 4 answers 1 repaired, 1 partial"),
+        ({"ok": 2, "failed": 1}, "partial", "of 3 answers 1 failed"),
+        ({"failed": 2}, "fallback", "of 2 answers 2 failed"),
+    ],
+)
+def test_the_status_of_a_step_follows_from_how_the_answers_could_be_read(parsed, status, note):
+    returned = Reranked([Hit(name, "x") for name in ("img1", "img0", "img2")], parsed, flips=0.25)
+    step = pipeline(Returning(returned, 3)).search(queries(1), 3)[0].steps[-1]
+    assert (step.status, step.note, dict(step.parsed), step.flips) == (status, note, parsed, 0.25)
+    assert step.tau == pytest.approx(1 / 3)
+    assert step.to_dict()["parsed"] == parsed
+
+
+def test_strict_raises_where_an_answer_had_to_be_repaired_and_not_where_it_was_read():
+    def strict(parsed):
+        stage = Returning(Reranked([Hit(name, "x") for name in ("img1", "img0", "img2")], parsed), 3)
+        return pipeline(stage).search(queries(1), 3, on_error="strict")
+
+    assert strict({"ok": 1})[0].steps[-1].status == "ok"
+    with pytest.raises(MMRetrievalError, match="failed on query 'q0': repaired, of 1 answers 1 repaired"):
+        strict({"repaired": 1})
+
+
+def test_strict_raises_where_an_ask_failed():
+    with pytest.raises(MMRetrievalError, match="fallback, 2 of 2 asks failed: too busy"):
+        pipeline(Pointwise(), size=2, mllm=Scripted(lambda ask: Failed("too busy"))).search(
+            queries(1), 2, on_error="strict"
+        )
 
 
 def test_no_stage_brings_a_counter_example_back():
@@ -416,7 +484,7 @@ def test_failed_asks_are_told_even_when_the_method_copes():
     mllm = Scripted(lambda ask: Failed("too busy"))
     ranking = pipeline(Windows(depth=4, window=2, stride=2), size=4, mllm=mllm).search(queries(1), 4)[0]
     assert ranking.ids == ["img0", "img1", "img2", "img3"]
-    assert (ranking.steps[-1].status, ranking.steps[-1].note) == ("partial", "2 of 2 asks failed: too busy")
+    assert (ranking.steps[-1].status, ranking.steps[-1].note) == ("fallback", "2 of 2 asks failed: too busy")
 
 
 @pytest.mark.parametrize(
@@ -426,7 +494,7 @@ def test_failed_asks_are_told_even_when_the_method_copes():
 )
 def test_a_reply_that_does_not_fit_its_ask_counts_as_failed(reply):
     ranking = pipeline(Pointwise(), size=2, mllm=Scripted(lambda ask: reply)).search(queries(1), 2)[0]
-    assert ranking.steps[-1].status == "partial"
+    assert ranking.steps[-1].status == "fallback"
     assert ranking.steps[-1].note.startswith("2 of 2 asks failed")
 
 

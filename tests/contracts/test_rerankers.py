@@ -21,10 +21,9 @@ WORDS = st.text(max_size=40) | st.from_regex(r"(\[?\d{1,2}\]?[ ,>]*){0,12}", ful
 class Anything(Scripted):
     """Answers every kind of ask from a stream of drawn values, fitting in kind but not in sense."""
 
-    answers = Scripted.answers | {Attend}
-
     def __init__(self, data):
         super().__init__(self.drawn)
+        self.answers |= {Attend}
         self.data = data
 
     def drawn(self, ask):
@@ -52,7 +51,7 @@ def replying(ask):
 
 def model():
     mllm = Scripted(replying)
-    mllm.answers = Scripted.answers | {Attend}
+    mllm.answers |= {Attend}
     return mllm
 
 

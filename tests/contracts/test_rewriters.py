@@ -38,7 +38,7 @@ def test_senseless_replies_leave_a_query_that_can_be_searched(make, text):
 
 def test_a_failed_ask_is_told(make):
     step = search(make(), lambda ask: Failed("too busy")).steps[0]
-    assert step.status == ("partial" if step.calls else "ok")
+    assert step.status == ("fallback" if step.calls else "ok")
 
 
 def test_the_same_replies_give_the_same_query(make):
