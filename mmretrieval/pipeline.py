@@ -19,9 +19,9 @@ from mmretrieval.driver import Outcome, drive
 from mmretrieval.errors import MMRetrievalError, NotFound, UsageError
 from mmretrieval.filters.parser import both
 from mmretrieval.glue import glue
-from mmretrieval.stages import Candidate, Flow, Refiner, Reranked, Reranker, Rewriter, Stage
+from mmretrieval.stages import Candidate, Flow, Refiner, Reranked, Reranker, Rewriter, Rewritten, Stage
 from mmretrieval.types import Hit, Query, Ranking, Step
-from mmretrieval.verdicts import Verdict, joined, of_glued, of_reranked, with_failed_asks
+from mmretrieval.verdicts import Verdict, joined, of_glued, of_reranked, of_rewritten, with_failed_asks
 
 OnError = Literal["raise", "keep", "strict"]
 Cut = Callable[[Sequence[Ranking]], list[Ranking]]
@@ -56,6 +56,8 @@ class Pipeline:
     def __init__(
         self, stages: Sequence[Stage], mllm: MLLM | None = None, collection: ChannelledCollection | None = None
     ) -> None:
+        in_order(stages)  # so that what is no stage is told as such
+        stages = [stage.suited(mllm) for stage in stages] if mllm else list(stages)
         self.rewriters, self.first_stage, self.later = in_order(stages)
         for stage in stages:
             check_asks(stage, mllm)
@@ -228,15 +230,16 @@ def _reason(error: Exception) -> str:
     return str(error) if isinstance(error, MMRetrievalError) else f"{type(error).__name__}: {error}"
 
 
-def _rewritten(stage: Rewriter, search: _Search) -> Flow[Query]:
+def _rewritten(stage: Rewriter, search: _Search) -> Flow[Any]:
     return stage.rewrite(search.query)
 
 
 def _take_query(search: _Search, value: Any) -> Verdict:
     """The rewritten query, under its old id and never with fewer restrictions than before."""
-    if not isinstance(value, Query):
+    told = Rewritten(value) if isinstance(value, Query) else value
+    if not isinstance(told, Rewritten):
         raise MMRetrievalError(f"a query was expected, and {type(value).__name__} came back")
-    old = search.query
+    old, value = search.query, told.query
     within = value.within if old.within is None else old.within & (old.within if value.within is None else value.within)
     kept = replace(
         value, id=old.id, exclude=old.exclude | value.exclude, within=within, filter=both(old.filter, value.filter)
@@ -244,7 +247,7 @@ def _take_query(search: _Search, value: Any) -> Verdict:
     lost = (kept.id, kept.exclude, kept.within, kept.filter) != (value.id, value.exclude, value.within, value.filter)
     search.query = kept
     note = f"{old.text!r} became {kept.text!r}" if old.text != kept.text else ""
-    return Verdict("repaired" if lost else "ok", note)
+    return of_rewritten(told, note, lost=lost)
 
 
 def _take_order(depth: int, search: _Search, value: Any) -> Verdict:

@@ -11,9 +11,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, ClassVar, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Protocol, Self, TypeAlias, TypeVar
 
-from mmretrieval.asks import Ask, Attend, Generate, Reply, ScoreChoices
+from mmretrieval.asks import MLLM, Ask, Attend, Generate, Reply, ScoreChoices
 from mmretrieval.protocols import Extension
 from mmretrieval.types import Hit, ImageRecord, Query, Ranking
 
@@ -79,23 +79,36 @@ class Reranked:
     note: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Rewritten:
+    """What a rewriter returns that has more to say than the query; `parsed` and `note` as in `Reranked`."""
+
+    query: Query
+    parsed: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    note: str = ""
+
+
 class Stage(Extension, ABC):
     """What the four verbs share. `needs`: asks it will yield; `reads`: vector channels it will read."""
 
     paper: ClassVar[str] = ""
-    needs: ClassVar[frozenset[AskKind]] = frozenset()
+    needs: frozenset[AskKind] = frozenset()
     reads: ClassVar[frozenset[str]] = frozenset()
 
     def calls(self, candidates: int) -> int:  # noqa: ARG002 (for those that ask per candidate)
         """How many asks one query will cost at most, given so many candidates (0 before a first stage)."""
         return 0 if not self.needs else 1
 
+    def suited(self, mllm: MLLM) -> Self:  # noqa: ARG002 (for those that work otherwise with a small model)
+        """The form of it that suits the model, as a new stage; itself where one form serves all models."""
+        return self
+
 
 class Rewriter(Stage):
     """Query → Query."""
 
     @abstractmethod
-    def rewrite(self, query: Query) -> Flow[Query]: ...
+    def rewrite(self, query: Query) -> Flow[Query] | Flow[Rewritten]: ...
 
 
 class FirstStage(Stage):

@@ -9,7 +9,7 @@ from typing import Any
 from mmretrieval.driver import Outcome
 from mmretrieval.glue import Glued, moved
 from mmretrieval.ordering import kendall_tau
-from mmretrieval.stages import Reranked
+from mmretrieval.stages import Reranked, Rewritten
 from mmretrieval.types import Hit, Status
 
 _FROM_BEST: tuple[Status, ...] = ("ok", "repaired", "partial", "fallback")
@@ -45,6 +45,12 @@ def of_reranked(before: Sequence[Hit], glued: Glued, told: Reranked, depth: int)
         tau=kendall_tau([place[hit.id] for hit in glued.hits[:depth]]) if len(place) > 1 else None,
         flips=told.flips,
     )
+
+
+def of_rewritten(told: Rewritten, change: str, *, lost: bool) -> Verdict:
+    """By how the model's answer could be read; `lost` when the rewriter had dropped what the user asked for."""
+    status = worse("repaired" if lost else "ok", _of_answers(told.parsed))
+    return Verdict(status, joined(change, told.note, _unread(told.parsed)), parsed=dict(told.parsed))
 
 
 def with_failed_asks(verdict: Verdict, outcome: Outcome[Any]) -> Verdict:

@@ -19,7 +19,7 @@ LEVELS = {
           images pixels sheet reading sniff quiet looking batches creation compaction demo.draw_animals demo.draw_food
           demo.draw_ingredients demo.draw_nature demo.edits demo.pen demo.render demo.sample demo.scenes
           demo.vocabulary demo.wording canary hub devices model_noise benchmarks
-          transcript budget recording reply_cache evaluation.queries evaluation.runs""",
+          reference transcript budget recording reply_cache evaluation.queries evaluation.runs""",
     2: "encoders indexes rewriters first_stages refiners rerankers mllms datasets",
     3: """collection checked_encoder encoder_names mllm_names calls indexing indexing_vectors preparing pipeline planner
           captions opening finishing cutoff stand_ins near_duplicates evaluation demo training""",

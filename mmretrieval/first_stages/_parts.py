@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 
-from mmretrieval.errors import InvalidData, NotFound, UnreadableImage, UsageError
+from mmretrieval.errors import InvalidData, NotFound, UsageError
 from mmretrieval.first_stages._words import sentences
 from mmretrieval.protocols import Encoder
+from mmretrieval.reference import opened
 from mmretrieval.types import Encoded, ImageRecord, Part, Query
 from mmretrieval.vectors import unit_rows
 
@@ -89,13 +90,13 @@ def items_of(queries: Sequence[Query], encoder: Encoder, collection: Collection)
     wanted = [_in_readable_pieces(_wanted(query), encoder) for query in queries]
     texts = sorted({text for own in wanted for one in own for text in one.texts})
     words = dict(zip(texts, encoder.encode_texts(texts), strict=True)) if texts else {}
-    opened = [
-        _open(query, one.image, encoder.input_size)
+    outside = [
+        opened(query, one.image, encoder.input_size)
         for query, own in zip(queries, wanted, strict=True)
         for one in own
         if one.image is not None and not isinstance(one.image, Encoded)
     ]
-    pictures = iter(encoder.encode_images(opened) if opened else ())
+    pictures = iter(encoder.encode_images(outside) if outside else ())
     return [
         [_with_rows(query, one, words, pictures, collection) for one in own]
         for query, own in zip(queries, wanted, strict=True)
@@ -211,17 +212,3 @@ def _stored(query: Query, ids: Sequence[str], collection: Collection) -> NDArray
     except NotFound as error:
         raise NotFound(f"query '{query.id}': {error}") from error
     return unit_rows(collection.rows("image").take(np.array(positions, dtype=np.int64)))
-
-
-def _open(query: Query, image: Path | Image, min_side: int) -> Image:
-    """The picture of a query, decoded as it would be for indexing, so that it finds itself."""
-    from mmretrieval.images import open_image
-    from mmretrieval.pixels import orientation_of, to_rgb, upright
-
-    if isinstance(image, Path):
-        return open_image(image, min_side=min_side)
-    try:
-        image.load()
-        return upright(to_rgb(image)[0], orientation_of(image))
-    except (OSError, ValueError, SyntaxError) as error:  # what Pillow raises for damaged files that it opened lazily
-        raise UnreadableImage(f"the picture of query '{query.id}'", f"cannot be decoded: {error}") from error
