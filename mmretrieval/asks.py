@@ -141,3 +141,21 @@ class MLLM(Extension, ABC):
 def fitted(ask: Ask, model: MLLM) -> Ask:
     """The ask in the form that suits the model: its short form for a small one, if it has one."""
     return replace(ask, parts=ask.compact, compact=()) if model.compact and ask.compact else replace(ask, compact=())
+
+
+_REPLY_OF: dict[type[Ask], type[Reply]] = {Generate: Text, ScoreChoices: ChoiceScores, Attend: Attention}
+
+
+def answering(ask: Ask, reply: Reply) -> Reply:
+    """The reply, or `Failed` when it is not an answer to this ask."""
+    if isinstance(reply, Failed):
+        return reply
+    if not isinstance(reply, _REPLY_OF[type(ask)]):
+        return Failed(f"{type(reply).__name__} is no answer to {type(ask).__name__}")
+    if isinstance(ask, ScoreChoices) and isinstance(reply, ChoiceScores) and len(reply.log_probs) != len(ask.choices):
+        return Failed(f"{len(reply.log_probs)} scores came back for {len(ask.choices)} choices", reply.tokens)
+    if isinstance(ask, Attend) and isinstance(reply, Attention):
+        pictures = sum(not isinstance(part, str) for part in ask.parts)
+        if len(reply.masses) != pictures:
+            return Failed(f"{len(reply.masses)} masses came back for {pictures} pictures", reply.tokens)
+    return reply

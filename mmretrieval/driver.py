@@ -6,27 +6,13 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from mmretrieval.asks import (
-    MLLM,
-    Ask,
-    Attend,
-    Attention,
-    ChoiceScores,
-    Failed,
-    Generate,
-    Reply,
-    ScoreChoices,
-    Text,
-    fitted,
-)
+from mmretrieval.asks import MLLM, Ask, Failed, Reply, answering, fitted
 from mmretrieval.errors import MMRetrievalError
 from mmretrieval.stages import AskKind, Flow
 
 T = TypeVar("T")
 
 MAX_ROUNDS = 10_000  # a flow that asks this often has lost its way; better an error than an endless run
-
-_REPLY_OF: dict[type[Ask], type[Reply]] = {Generate: Text, ScoreChoices: ChoiceScores, Attend: Attention}
 
 
 @dataclass(slots=True)
@@ -145,22 +131,7 @@ def _answered(asks: list[Ask], mllm: MLLM | None) -> list[Reply]:
     replies = mllm.answer([fitted(ask, mllm) for ask in asks])
     if len(replies) != len(asks):
         raise MMRetrievalError(f"the model '{mllm.spec}' gave {len(replies)} replies to {len(asks)} asks")
-    return [_fitting(ask, reply) for ask, reply in zip(asks, replies, strict=True)]
-
-
-def _fitting(ask: Ask, reply: Reply) -> Reply:
-    """The reply, or `Failed` when it is not an answer to this ask."""
-    if isinstance(reply, Failed):
-        return reply
-    if not isinstance(reply, _REPLY_OF[type(ask)]):
-        return Failed(f"{type(reply).__name__} is no answer to {type(ask).__name__}")
-    if isinstance(ask, ScoreChoices) and isinstance(reply, ChoiceScores) and len(reply.log_probs) != len(ask.choices):
-        return Failed(f"{len(reply.log_probs)} scores came back for {len(ask.choices)} choices", reply.tokens)
-    if isinstance(ask, Attend) and isinstance(reply, Attention):
-        pictures = sum(not isinstance(part, str) for part in ask.parts)
-        if len(reply.masses) != pictures:
-            return Failed(f"{len(reply.masses)} masses came back for {pictures} pictures", reply.tokens)
-    return reply
+    return [answering(ask, reply) for ask, reply in zip(asks, replies, strict=True)]
 
 
 def _count(outcome: Outcome[T], replies: Sequence[Reply]) -> None:

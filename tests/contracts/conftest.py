@@ -18,7 +18,9 @@ from example_stages import (
 )
 
 from mmretrieval import registry
+from mmretrieval.calls import Calls
 from mmretrieval.errors import MissingPrerequisite
+from mmretrieval.recording import Recording
 
 EXAMPLES = {
     "encoders": [HashEncoder],
@@ -70,6 +72,7 @@ def make(subject, request):
         "index": lambda: Brute(MemoryCollection(12).rows()),
         "dense": lambda: Listing(MemoryCollection(12)),
         "bm25": lambda: registry.load("first_stages", "bm25")(MemoryCollection(12)),
+        "file": lambda: request.getfixturevalue("recording"),
         "spec": lambda: SPECS.get(subject.name, "local-dir:{tiny_clip_dir}").format_map(Folders(request)),
     }
 
@@ -84,3 +87,12 @@ def make(subject, request):
             raise
 
     return made
+
+
+@pytest.fixture
+def recording(request, tmp_path):
+    """A recording of the asks of the kit for models."""
+    model, file = Scripted(seeded_reply), tmp_path / "calls.jsonl"
+    asks = [request.module.ASKS[kind][0] for kind in model.answers]
+    Calls(model, recording=Recording(file, model)).answer(asks)
+    return file
