@@ -18,6 +18,7 @@ P = ParamSpec("P")
 COMMANDS = {
     "index": "index",
     "search": "search",
+    "caption": "caption",
     "info": "info",
     "world": "world",
     "eval": "evaluate",
@@ -29,6 +30,7 @@ COMMANDS = {
     "doctor": "doctor",
     "demo": "demo",
     "train clip": "train_clip",
+    "train vlm": "train_vlm",
 }
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mmretrieval.cli.options import Device, Json
 from mmretrieval.cli.report import PARTIAL, Report, row
+
+if TYPE_CHECKING:
+    from mmretrieval.training.clip import TrainingReport
 
 STAGES = {"draw": "drawing", "warm": "reading slots, seconds", "contrast": "matching words, seconds"}
 
@@ -36,6 +39,11 @@ def train_clip(
             bars(STAGES.get(state.stage, state.stage), state.done, state.total)
 
         report = train(out, minutes, resume=resume, device=device, progress=progress, stop=stop)
+    return told(report)
+
+
+def told(report: TrainingReport) -> Report:
+    """What a training did, as every training command reports it."""
     facts = {
         "folder": str(report.folder),
         "seconds": round(report.seconds, 1),

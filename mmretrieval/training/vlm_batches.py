@@ -1,0 +1,162 @@
+"""Batches of questions about drawn pictures, with the answers that the scenes themselves give."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mmretrieval import prompts
+from mmretrieval.demo.edits import edit
+from mmretrieval.demo.scenes import Scene
+from mmretrieval.training import pool, vlm_sheets, vlm_words
+from mmretrieval.training.vlm_dialogue import IGNORED, Dialogue
+from mmretrieval.training.vlm_folder import PAD, TOWER_WIDTH
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Features = Mapping[int, "NDArray[np.float16]"]  # by cells a side, (pictures or sheets, tokens, width)
+
+SEQUENCES = 32  # a batch
+QUESTIONS = 4  # about one picture, one after the other
+SHEET_QUESTIONS = 2
+FIRST_WEIGHT = 4.0  # of the token that decides, in answers that are one choice
+FEWEST, MOST = 2, 6  # pictures of a labelled list
+
+# shares of the tasks: sentences first, since they teach every slot at once
+BEFORE: Mapping[str, float] = {"caption": 0.7, "items": 0.1, "target": 0.1, "fits": 0.1}
+AFTER: Mapping[str, float] = {
+    "caption": 0.15,
+    "items": 0.05,
+    "target": 0.22,
+    "fits": 0.4,
+    "listed": 0.06,
+    "sheet": 0.12,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Token ids, targets and weights, each (sequences, tokens), and the features of their pictures in reading order."""
+
+    ids: Tensor
+    targets: Tensor
+    weights: Tensor
+    features: Tensor
+
+
+class Batches:
+    """Batch i is a function of the seed and i, so that a resumed training goes on as it would have."""
+
+    def __init__(self, features: Features, pairs: int, seed: str, tokenizer: Any) -> None:
+        """`features[1]` are the single pictures in the pool's order, `features[n]` the sheets of n x n cells."""
+        self.features, self.pairs, self.seed = features, pairs, seed
+        self.encode: Callable[[str], list[int]] = lambda text: tokenizer.encode(text, add_special_tokens=False).ids
+        self.scenes: list[Scene] = []
+        for number in range(pairs):
+            self.scenes += pool.pair(seed, number)[:2]
+        self.facts = [scene.facts for scene in self.scenes]
+        self._tasks: dict[str, Callable[[Dialogue, Random], None]] = {
+            "caption": self._caption,
+            "items": self._items,
+            "target": self._target,
+            "fits": self._fits,
+            "listed": self._listed,
+            "sheet": self._sheet,
+        }
+
+    def batch(self, step: int, shares: Mapping[str, float], device: torch.device) -> Batch:
+        """`SEQUENCES` dialogues, the tasks drawn by their shares."""
+        rng = Random(f"vlm:{self.seed}:{step}")
+        dialogues = []
+        for task in rng.choices(list(shares), list(shares.values()), k=SEQUENCES):
+            dialogue = Dialogue(self.encode)
+            dialogue.user()
+            self._tasks[task](dialogue, rng)
+            dialogues.append(dialogue)
+        return collated(dialogues, device)
+
+    def _some(self, rng: Random) -> int:
+        return rng.randrange(len(self.scenes))
+
+    def _caption(self, dialogue: Dialogue, rng: Random) -> None:
+        row = self._some(rng)
+        dialogue.picture(self.features[1][row])
+        dialogue.words(prompts.CAPTION)
+        dialogue.answer(vlm_words.sentence(self.scenes[row]))
+
+    def _items(self, dialogue: Dialogue, rng: Random) -> None:
+        row = self._some(rng)
+        dialogue.picture(self.features[1][row])
+        dialogue.words(prompts.INGREDIENTS)
+        dialogue.answer(", ".join(vlm_words.items(self.scenes[row])))
+
+    def _target(self, dialogue: Dialogue, rng: Random) -> None:
+        row = self._some(rng)
+        changed, words = edit(self.scenes[row], rng)
+        dialogue.picture(self.features[1][row])
+        dialogue.words(prompts.TARGET.format(words))
+        dialogue.answer(vlm_words.sentence(changed))
+
+    def _fits(self, dialogue: Dialogue, rng: Random) -> None:
+        row = self._some(rng)
+        dialogue.picture(self.features[1][row])
+        for number in range(QUESTIONS):
+            if number:
+                dialogue.user()
+            wanted = rng.random() < 0.5
+            dialogue.words(prompts.FITS.format(vlm_words.question(self.scenes[row], rng, wanted)))
+            dialogue.answer(prompts.YES_NO[0 if wanted else 1], FIRST_WEIGHT)
+
+    def _listed(self, dialogue: Dialogue, rng: Random) -> None:
+        pair, number = rng.randrange(self.pairs), rng.randint(FEWEST, MOST)
+        rows = {2 * pair, 2 * pair + 1}
+        while len(rows) < number:
+            rows.add(2 * (2 * rng.randrange(self.pairs // 2) + pair % 2) + rng.randrange(2))
+        order = sorted(rows)
+        rng.shuffle(order)
+        for label, row in enumerate(order, start=1):
+            dialogue.words(prompts.LABEL.format(label))
+            dialogue.picture(self.features[1][row])
+        self._which(dialogue, order, rng)
+
+    def _sheet(self, dialogue: Dialogue, rng: Random) -> None:
+        layout = rng.choice([layout for layout in vlm_sheets.LAYOUTS if layout.side in self.features])
+        maps = self.features[layout.side]
+        number = rng.randrange(len(maps))
+        rows = vlm_sheets.chosen(self.seed, layout, number, self.pairs)
+        dialogue.picture(maps[number])
+        for question in range(SHEET_QUESTIONS):
+            if question:
+                dialogue.user()
+            self._which(dialogue, rows, rng)
+
+    def _which(self, dialogue: Dialogue, rows: Sequence[int], rng: Random) -> None:
+        """Words for one of the pictures, and all their labels by how much of it each shows."""
+        wanted = rng.choice(rows)
+        facts = vlm_words.said(self.scenes[wanted], rng)
+        dialogue.words(prompts.WHICH.format(vlm_words.words_for(self.scenes[wanted], facts, rng)))
+        order = sorted(range(len(rows)), key=lambda place: -len(facts & self.facts[rows[place]]))
+        dialogue.answer(" > ".join(str(place + 1) for place in order), FIRST_WEIGHT)
+
+
+def collated(dialogues: Sequence[Dialogue], device: torch.device) -> Batch:
+    """Dialogues of different length, padded on the right."""
+    length = max(len(dialogue.ids) for dialogue in dialogues)
+
+    def padded(values: Sequence[Sequence[float]], fill: float, dtype: torch.dtype) -> Tensor:
+        return torch.tensor([[*row, *[fill] * (length - len(row))] for row in values], dtype=dtype)
+
+    seen = [features for dialogue in dialogues for features in dialogue.features]
+    return Batch(
+        padded([dialogue.ids for dialogue in dialogues], PAD, torch.long).to(device),
+        padded([dialogue.targets for dialogue in dialogues], IGNORED, torch.long).to(device),
+        padded([dialogue.weights for dialogue in dialogues], 0.0, torch.float32).to(device),
+        torch.from_numpy(np.concatenate(seen).astype(np.float32).reshape(-1, TOWER_WIDTH)).to(device),
+    )

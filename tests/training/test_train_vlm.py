@@ -1,0 +1,171 @@
+"""The recipe of the demo VLM on a few pictures: what it writes, how it resumes, and that what it learns is true."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from random import Random
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from tokenizers import Tokenizer
+
+from mmretrieval import prompts
+from mmretrieval.demo.sample import scene
+from mmretrieval.encoders import demo_folder
+from mmretrieval.errors import InvalidData, UsageError
+from mmretrieval.training import pool, vlm_features, vlm_sheets, vlm_words
+from mmretrieval.training.clip import TrainingReport
+from mmretrieval.training.vlm import rate, train
+from mmretrieval.training.vlm_batches import AFTER, BEFORE, Batches
+from mmretrieval.training.vlm_dialogue import IGNORED
+from mmretrieval.training.vlm_folder import ASSISTANT, END, IMAGE, PAD, START, USER
+from mmretrieval.training.vlm_learner import Learner
+
+PAIRS = 40
+MINUTES = 1000.0
+
+
+def train_steps(out: Path, until: int, *, resume: bool = False) -> TrainingReport:
+    """Trains until that many steps are done in all, however fast the machine is."""
+    state = out / "training" / "checkpoint" / "state.json"
+    done = [json.loads(state.read_text())["steps"] if resume else 0]
+    return train(
+        out,
+        MINUTES,
+        resume=resume,
+        pairs=PAIRS,
+        device="cpu",
+        progress=lambda now: done.append(max(done[-1], now.steps)),
+        stop=lambda: done[-1] >= until,
+    )
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One step on sentences, then, with the clock put forward, one on all tasks."""
+    out = tmp_path_factory.mktemp("train") / "vlm"
+    assert train_steps(out, 1).steps == 1
+    state = out / "training" / "checkpoint" / "state.json"
+    facts = json.loads(state.read_text())
+    state.write_text(json.dumps(facts | {"seconds": MINUTES * 60 * 0.5}))
+    assert train_steps(out, 2, resume=True).steps == 2
+    return out
+
+
+@pytest.fixture(scope="module")
+def batches(trained: Path) -> Batches:
+    features = {1: vlm_features.rows(trained / "training" / "features-1.f16", (96, 96))}
+    for layout in vlm_sheets.LAYOUTS:
+        features[layout.side] = vlm_features.rows(trained / "training" / f"features-{layout.side}.f16", layout.shape)
+    return Batches(features, PAIRS, "0", Tokenizer.from_file(str(trained / "tokenizer.json")))
+
+
+def test_a_sentence_says_every_slot_and_is_read_back_whole() -> None:
+    for number in range(400):
+        shown = scene("words", number, "both")
+        assert vlm_words.read(vlm_words.sentence(shown)) == vlm_words.values_of(shown)
+
+
+def test_a_question_is_true_of_the_scene_exactly_when_it_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[frozenset[str]] = []
+    words_for = vlm_words.words_for
+    monkeypatch.setattr(
+        vlm_words, "words_for", lambda shown, facts, rng: told.append(facts) or words_for(shown, facts, rng)
+    )
+    rng = Random(3)
+    for number in range(300):
+        shown, wanted = scene("questions", number, "both"), rng.random() < 0.5
+        assert vlm_words.question(shown, rng, wanted)
+        assert (told[-1] <= shown.facts) is wanted
+
+
+def test_the_auto_classes_load_what_a_training_writes_and_lay_a_chat_out_as_it_was_learned(trained: Path) -> None:
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+
+    processor = AutoProcessor.from_pretrained(trained)
+    model = AutoModelForImageTextToText.from_pretrained(trained, dtype=torch.float32).eval()
+    assert sum(file.stat().st_size for file in trained.iterdir() if file.is_file()) < 15_000_000
+    image = Image.new("RGB", (256, 256), (90, 120, 40))
+    content = [{"type": "image", "image": image}, {"type": "text", "text": prompts.CAPTION}]
+    chat = [{"role": "user", "content": content}]
+    given = processor.apply_chat_template(
+        chat, add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt"
+    )
+    words = Tokenizer.from_file(str(trained / "tokenizer.json")).encode(prompts.CAPTION, add_special_tokens=False).ids
+    assert given["input_ids"][0].tolist() == [START, USER, *[IMAGE] * 9, *words, ASSISTANT]
+    assert given["pixel_values"].shape[-2:] == (96, 96)
+    out = model.generate(**given, max_new_tokens=3)
+    assert out.shape[1] == given["input_ids"].shape[1] + 3 or out[0, -1] == END
+
+
+def test_features_kept_on_disk_teach_the_same_as_the_model_looking_itself(trained: Path, batches: Batches) -> None:
+    learner = Learner(demo_folder())
+    pixels = pool.pixels(trained / "training" / "pool.u8", 96)
+    fresh = vlm_features.seen(learner.tower, pixels[6:9])
+    np.testing.assert_allclose(fresh, batches.features[1][6:9], rtol=2e-3, atol=1e-3)  # batch sizes round otherwise
+    layout = vlm_sheets.LAYOUTS[0]
+    drawn = vlm_sheets.pixels(pixels, "0", layout, 3, 4)
+    assert drawn.shape[1:3] == layout.shape == (256, 192)
+    rows = vlm_sheets.chosen("0", layout, 3, PAIRS)
+    np.testing.assert_array_equal(drawn[0, 32:128, :96], pixels[rows[0]])
+    looked = vlm_features.seen(learner.tower, drawn)[0]
+    np.testing.assert_allclose(looked, batches.features[2][3], rtol=2e-3, atol=1e-3)
+
+
+def test_the_learners_loss_is_that_of_the_whole_model(trained: Path, batches: Batches) -> None:
+    """The slow way: pictures through the model, and its own logits."""
+    from transformers import AutoModelForImageTextToText
+
+    model = AutoModelForImageTextToText.from_pretrained(trained, dtype=torch.float32).eval()
+    learner = Learner(demo_folder())
+    learner.vlm.load_state_dict(model.state_dict())
+    batch = batches.batch(5, {"caption": 1.0}, torch.device("cpu"))
+    pixels = pool.pixels(trained / "training" / "pool.u8", 96)
+    every = vlm_features.seen(learner.tower, pixels).astype(np.float32)
+    seen = batch.features.reshape(-1, 9, batch.features.shape[1]).numpy()
+    rows = [int(np.flatnonzero((every == one).all(axis=(1, 2)))[0]) for one in seen]
+    shown = torch.tensor(pixels[rows]).permute(0, 3, 1, 2).float() / 127.5 - 1.0
+    with torch.inference_mode():
+        logits = model(input_ids=batch.ids, attention_mask=(batch.ids != PAD).long(), pixel_values=shown).logits
+        said = logits[:, :-1].log_softmax(-1).gather(-1, batch.targets[:, 1:].clamp(min=0)[..., None])[..., 0]
+        weights = batch.weights[:, 1:]
+        slow = -(said * weights).sum() / weights.sum()
+        assert learner.loss(batch).item() == pytest.approx(slow.item(), rel=2e-3)  # features are kept in half precision
+
+
+def test_a_batch_follows_from_its_number_and_every_answer_is_learned_whole(batches: Batches) -> None:
+    for shares in (BEFORE, AFTER):
+        one, same = (batches.batch(7, shares, torch.device("cpu")) for _ in range(2))
+        assert torch.equal(one.ids, same.ids)
+        assert torch.equal(one.features, same.features)
+        learned = one.targets != IGNORED
+        assert torch.equal(one.targets[learned], one.ids[learned])
+        assert torch.equal(learned, one.weights > 0)
+        assert int((one.ids == IMAGE).sum()) == len(one.features)
+        assert int((one.ids == ASSISTANT).sum()) == int((one.targets == END).sum())
+    assert not torch.equal(batches.batch(8, AFTER, torch.device("cpu")).ids, one.ids)
+
+
+def test_the_rate_rises_stays_and_falls() -> None:
+    assert rate(0, 0.0) < rate(100, 0.01) < rate(400, 0.02) == rate(9_000, 0.5)
+    assert rate(9_000, 0.5) > rate(9_000, 0.8) > rate(9_000, 0.99) > 0
+
+
+def test_a_checkpoint_is_needed_to_resume(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no checkpoint to resume"):
+        train(tmp_path, 1.0, resume=True)
+    with pytest.raises(UsageError, match="positive number of minutes"):
+        train(tmp_path, 0.0)
+
+
+def test_a_damaged_checkpoint_is_named(trained: Path, tmp_path: Path) -> None:
+    import shutil
+
+    copy = tmp_path / "copy"
+    shutil.copytree(trained, copy)
+    (copy / "training" / "checkpoint" / "module.safetensors").write_bytes(b"short")
+    with pytest.raises(InvalidData, match="start again without --resume"):
+        train_steps(copy, 3, resume=True)
