@@ -18,7 +18,7 @@ import numpy as np
 from mmretrieval.catalog import Catalog, folder_bytes
 from mmretrieval.creation import VECTORS
 from mmretrieval.errors import InvalidData, NotFound
-from mmretrieval.features import Feature, count_features, read_features
+from mmretrieval.features import MANIFEST, Feature, count_features, read_features
 from mmretrieval.filters.fields import FieldUse
 from mmretrieval.filters.matching import Filters
 from mmretrieval.lexicon import Lexicon
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 _TRIES = 5
+_PAGE = 500
 
 
 class Collection(Records):
@@ -158,6 +159,20 @@ class Collection(Records):
     def feature_rows(self, ids: Sequence[str]) -> dict[str, dict[str, Feature]]:
         """What models and hands wrote of these records, with state and origin; ids without any are left out."""
         return read_features(self._catalog, ids)
+
+    def descriptions(self) -> Iterator[dict[str, Any]]:
+        """For every record that anything is said of: its id, and the kind, origin, state, reason and text of each.
+
+        A caption without a row of its own is the manifest's; one that was made but failed stands beside it.
+        """
+        for start in range(0, self.count, _PAGE):
+            part = self.ids[start : start + _PAGE]
+            features = self.feature_rows(part)
+            for record in self.records(part):
+                told = list(features.get(record.id, {}).values())
+                if record.caption and all(record.caption != feature.text for feature in told):
+                    told.insert(0, Feature("caption", record.caption, origin=MANIFEST))
+                yield from ({"id": record.id, "kind": feature.kind, **feature.to_dict()} for feature in told)
 
     # Filters
 

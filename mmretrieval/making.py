@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from mmretrieval.captions import CLIP, NONE, check_spec, drop_captions, encode_captions, open_sentence
+from mmretrieval.checked_encoder import CheckedEncoder
 from mmretrieval.collection import Collection
 from mmretrieval.encoder_names import refuse_another
 from mmretrieval.errors import NotFound, UsageError
@@ -73,6 +74,33 @@ def index(
         report = replace(report, **_with_captions(Path(index), captions, encoder, device, progress, stop))
     with Collection.open(Path(index)) as collection:
         return replace(report, warnings=(*report.warnings, *doubts(collection)))
+
+
+def follow_captions(
+    index: Path | str,
+    *,
+    captions: str | None = None,
+    encoder: str | Encoder | None = None,
+    device: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    stop: Callable[[], bool] | None = None,
+) -> tuple[int, tuple[str, ...]]:
+    """Give captions that changed their vectors; how many were encoded, and what a user should know of it.
+
+    `captions` is as in `index`; an index keeps the way it has, and one that has none gets "clip".
+    """
+    if captions is not None:
+        check_spec(captions)
+    with Collection.open(index) as collection:
+        spec = captions or str(collection.caption_facts.get("encoder", CLIP))
+        if spec == CLIP and not collection.encoder_spec and encoder is None:
+            return 0, ("captions have no vectors, since the index knows no encoder: name one with --encoder",)
+        if spec == NONE:
+            drop_captions(Path(index))
+            return 0, ()
+        texts = CheckedEncoder(collection, encoder, device) if spec == CLIP else open_sentence(spec, device)
+        count, is_complete = encode_captions(Path(index), spec, texts, progress=progress, stop=stop)
+    return count, () if is_complete else ("not all captions were encoded: run the same command again to go on",)
 
 
 def _with_captions(

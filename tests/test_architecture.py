@@ -14,7 +14,8 @@ HEAVY = ("torch", "open_clip", "transformers", "faiss", "gradio", "pyarrow", "on
 # A module imports only from its own level or lower ones; a name without dots covers the package of that name.
 LEVELS = {
     0: "errors types asks vectors registry protocols untrusted",
-    1: """stages driver glue ordering verdicts composition prompts list_prompts specs filters storage segments full_text lexicon remembering catalog
+    1: """stages driver glue ordering verdicts parsing windows
+          composition prompts list_prompts caption_text describing specs filters storage segments full_text lexicon remembering catalog
           features manifest lock scan ledger ids plan changes lookahead order records roots ready_vectors vector_writer
           images pixels sheet reading sniff quiet looking batches creation compaction demo.draw_animals demo.draw_food
           demo.draw_ingredients demo.draw_nature demo.edits demo.pen demo.render demo.sample demo.scenes
@@ -22,7 +23,7 @@ LEVELS = {
           reference transcript budget recording reply_cache evaluation.queries evaluation.runs""",
     2: "encoders indexes rewriters first_stages refiners rerankers mllms datasets",
     3: """collection checked_encoder encoder_names mllm_names calls indexing indexing_vectors preparing pipeline planner
-          captions opening finishing cutoff stand_ins near_duplicates evaluation demo training""",
+          captions captioning opening finishing cutoff stand_ins near_duplicates evaluation demo training""",
     4: "searcher making presets bench demo.tour cli __init__ __main__",
 }
 LEVEL_OF = {room: level for level, rooms in LEVELS.items() for room in rooms.split()}

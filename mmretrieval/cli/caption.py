@@ -1,0 +1,179 @@
+"""mmretrieval caption: let a model describe the pictures of an index, or correct a description by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mmretrieval.cli.options import Captions, Device, EncoderOverride, IndexFolder, Json
+from mmretrieval.cli.report import PARTIAL, Report, row
+from mmretrieval.errors import UsageError
+
+if TYPE_CHECKING:
+    from mmretrieval.budget import Budget
+    from mmretrieval.captioning import CaptionReport
+
+_TEXTS = ("caption", "aspects")  # what the channel of captions is made of
+
+
+def caption(
+    index: IndexFolder,
+    mllm: Annotated[
+        str | None, typer.Option("--mllm", metavar="NAME", help="demo, openai:MODEL@URL, a transformers id or folder.")
+    ] = None,
+    what: Annotated[str, typer.Option("--what", metavar="KIND,…", help="caption, ingredients, aspects.")] = "caption",
+    replace: Annotated[
+        str | None,
+        typer.Option(
+            "--replace", metavar="ORIGIN,…", help="Let new ones replace those of another model, manifest, edited."
+        ),
+    ] = None,
+    hand: Annotated[
+        tuple[str, str] | None,
+        typer.Option("--set", metavar="ID TEXT", help="Write one by hand; an empty TEXT takes it back."),
+    ] = None,
+    captions: Captions = None,
+    max_calls: Annotated[
+        int | None, typer.Option("--max-calls", min=0, help="Ask the model no more than this.")
+    ] = None,
+    max_seconds: Annotated[
+        float | None, typer.Option("--max-seconds", min=0, help="Ask it no longer than this.")
+    ] = None,
+    record: Annotated[
+        Path | None, typer.Option("--record", metavar="FILE", help="Write all questions and answers to a file.")
+    ] = None,
+    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Pictures described together.")] = 16,
+    encoder: EncoderOverride = None,
+    device: Device = None,
+    json: Json = False,
+) -> Report:
+    """Describe the pictures of an index by a language model.
+
+    What is described already is not asked again, and captions of the manifest or written by hand stay. Ctrl-C stops
+    cleanly, and the next run goes on. Without --mllm and --set it prints what there is: id, kind, origin, state, text.
+    """
+    kinds = _names(what)
+    if hand is not None and mllm is not None:
+        raise UsageError("--set writes by hand and --mllm lets a model write: give one of them")
+    if mllm is None and hand is None:
+        return _shown(index)
+    more = {"encoder": encoder, "device": device, "captions": captions}
+    if hand is not None:
+        return _set(index, hand, kinds, more)
+    assert mllm is not None
+    from mmretrieval.budget import Budget
+
+    budget = Budget(max_calls, max_seconds)
+    report = _described(index, mllm, kinds, _names(replace or ""), batch_size, budget, record, encoder, device)
+    told = _follow(index, more) if any(kind in _TEXTS for kind in kinds) else {}
+    return _report(report, told)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name for part in text.split(",") if (name := part.strip()))
+
+
+def _described(
+    index: Path,
+    mllm: str,
+    kinds: tuple[str, ...],
+    replacing: tuple[str, ...],
+    batch_size: int,
+    budget: Budget,
+    record: Path | None,
+    encoder: str | None,
+    device: str | None,
+) -> CaptionReport:
+    from contextlib import closing
+
+    from mmretrieval.calls import open_calls
+    from mmretrieval.captioning import describe
+    from mmretrieval.checked_encoder import CheckedEncoder
+    from mmretrieval.cli.interrupt import stoppable
+    from mmretrieval.cli.progress import Bar
+    from mmretrieval.collection import Collection
+
+    with (
+        Collection.open(index) as collection,
+        closing(open_calls(mllm, index, budget=budget, record=record, device=device)) as calls,
+        Bar("pictures") as bar,
+        stoppable() as stop,
+    ):
+        reader = CheckedEncoder(collection, encoder, device) if "aspects" in kinds else None
+        return describe(
+            index,
+            calls,
+            what=kinds,
+            replacing=replacing,
+            encoder=reader,
+            batch_size=batch_size,
+            progress=bar,
+            stop=stop,
+        )
+
+
+def _set(index: Path, hand: tuple[str, str], kinds: tuple[str, ...], more: Mapping[str, Any]) -> Report:
+    from mmretrieval.captioning import set_by_hand
+
+    if len(kinds) != 1:
+        raise UsageError("--set writes one thing: give --what caption or --what ingredients")
+    record_id, text = hand
+    now = set_by_hand(index, record_id, text, kinds[0])
+    told = _follow(index, more) if kinds[0] in _TEXTS else {}
+    warnings = told.pop("warnings", [])
+    return Report(
+        fields={"id": record_id, "kind": kinds[0], "text": now, **told},
+        lines=[row(record_id, kinds[0], now)],
+        warnings=warnings,
+    )
+
+
+def _follow(index: Path, more: Mapping[str, Any]) -> dict[str, Any]:
+    """Bring the channel of captions up to date with the captions."""
+    from mmretrieval.cli.interrupt import stoppable
+    from mmretrieval.cli.progress import Bar
+    from mmretrieval.making import follow_captions
+
+    with Bar("captions encoded") as bar, stoppable() as stop:
+        encoded, warnings = follow_captions(index, **more, progress=bar, stop=stop)
+    return {"encoded": encoded, "warnings": list(warnings)}
+
+
+def _shown(index: Path) -> Report:
+    """What is said of each picture, and who said it."""
+    from mmretrieval.collection import Collection
+
+    with Collection.open(index) as collection:
+        told = list(collection.descriptions())
+    return Report(
+        fields={"descriptions": told},
+        lines=[row(*(each[name] for name in ("id", "kind", "origin", "state", "text"))) for each in told],
+    )
+
+
+def _report(report: CaptionReport, told: dict[str, Any]) -> Report:
+    warnings = told.pop("warnings", [])
+    if report.stopped:
+        warnings.append(report.stopped)
+    return Report(
+        fields={**report.to_dict(), **told},
+        lines=[*_lines(report), *(row(name, value) for name, value in told.items())],
+        status="partial" if report.is_partial else "ok",
+        warnings=warnings,
+        exit_code=PARTIAL if report.is_partial else 0,
+    )
+
+
+def _lines(report: CaptionReport) -> Iterator[str]:
+    for record_id, kind, reason in report.failures:
+        yield row("failed", record_id, kind, reason)
+    for kind, states in report.states.items():
+        for state, count in states.items():
+            if count:
+                yield row(kind, state, count)
+    for name in ("calls", "cached", "tokens"):
+        yield row(name, getattr(report, name))
+    yield row("seconds", f"{report.seconds:.1f}")
