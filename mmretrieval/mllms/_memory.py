@@ -1,0 +1,92 @@
+"""Work in batches as large as memory allows: the largest first, halved when memory runs out, and remembered."""
+
+from __future__ import annotations
+
+import gc
+import logging
+from collections.abc import Callable, Hashable, Sequence
+from typing import TypeVar
+
+import torch
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+_WORDS = ("out of memory", "not enough memory", "can't allocate memory", "cannot allocate memory")
+
+
+class Room:
+    """How much goes into one batch, as the largest member's size times their number; only ever shrinks."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+
+    def halve(self, tried: int) -> None:
+        self.most = max(1, min(self.most, tried) // 2)
+        log.warning("memory ran out with a batch of %s; from now on at most %s go together", tried, self.most)
+
+
+def in_batches(
+    sizes: Sequence[int],
+    kinds: Sequence[Hashable],
+    room: Room,
+    run: Callable[[list[int]], Sequence[T]],
+) -> list[T | Exception]:
+    """`run` on the places 0..n-1 in batches of one kind and like sizes; results, or what was raised, in their order.
+
+    A batch is at most `room.most` when all its members count as much as the largest. When memory runs out the batch is
+    halved; a member that does not fit alone gets the error.
+    """
+    found: dict[int, T | Exception] = {}
+    first_of = {kind: at for at, kind in reversed(list(enumerate(kinds)))}
+    waiting = sorted(range(len(sizes)), key=lambda at: (first_of[kinds[at]], -sizes[at], at))
+    while waiting:
+        batch = _first(waiting, sizes, kinds, room.most)
+        try:
+            results: Sequence[T | Exception] = run(batch)
+        except Exception as error:  # noqa: BLE001 - models are foreign code; each ask of the batch tells it
+            if is_out_of_memory(error):
+                _free()
+                if len(batch) > 1:
+                    room.halve(len(batch) * sizes[batch[0]])
+                    continue
+            # One by one, so that one bad member does not spoil the others.
+            results = _one_by_one(batch, run) if len(batch) > 1 else [error]
+        found.update(zip(batch, results, strict=True))
+        waiting = waiting[len(batch) :]
+    return [found[at] for at in range(len(sizes))]
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether a device, or the computer, had no room."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in _WORDS)
+
+
+def _first(waiting: list[int], sizes: Sequence[int], kinds: Sequence[Hashable], most: int) -> list[int]:
+    lead = waiting[0]
+    fit = max(1, most // max(1, sizes[lead]))
+    batch = []
+    for at in waiting[:fit]:
+        if kinds[at] != kinds[lead]:
+            break
+        batch.append(at)
+    return batch
+
+
+def _one_by_one(batch: list[int], run: Callable[[list[int]], Sequence[T]]) -> list[T | Exception]:
+    results: list[T | Exception] = []
+    for at in batch:
+        try:
+            results += run([at])
+        except Exception as error:  # noqa: BLE001 - as above
+            results.append(error)
+    return results
+
+
+def _free() -> None:
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
