@@ -139,8 +139,15 @@ class MLLM(Extension, ABC):
 
 
 def fitted(ask: Ask, model: MLLM) -> Ask:
-    """The ask in the form that suits the model: its short form for a small one, if it has one."""
-    return replace(ask, parts=ask.compact, compact=()) if model.compact and ask.compact else replace(ask, compact=())
+    """The ask in the form that suits the model: its short form for a small one, if it has one.
+
+    A short form is answered from its first word on, without the prefill that belongs to the full one.
+    """
+    if not (model.compact and ask.compact):
+        return replace(ask, compact=())
+    if isinstance(ask, ScoreChoices):
+        return replace(ask, parts=ask.compact, compact=(), prefill="")
+    return replace(ask, parts=ask.compact, compact=())
 
 
 _REPLY_OF: dict[type[Ask], type[Reply]] = {Generate: Text, ScoreChoices: ChoiceScores, Attend: Attention}

@@ -12,7 +12,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mmretrieval.asks import Generate, ScoreChoices
-from mmretrieval.prompts import compact_grid, compact_list, labelled, labels, said
+from mmretrieval.prompts import LABEL, compact_grid, compact_list, labelled, labels, said
+from mmretrieval.untrusted import clean
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -76,6 +77,34 @@ def order_of_list(images: Sequence[Image], sought: Sought, hints: Sequence[str] 
     told = f"{_judged(sought)} Answer with all {len(images)} labels in brackets, best first, as in [3] > [1] > [2]."
     parts = (*wanted(sought), *_hinted(images, hints), told)
     return Generate(parts, _room(len(images)), compact=compact_list(images, sought.said))
+
+
+def best_of_list(
+    images: Sequence[Image], sought: Sought, marks: Sequence[str] = (), prefill: str = "", hints: Sequence[str] = ()
+) -> ScoreChoices:
+    """Which of several pictures fits best: one log-probability for each mark, "1" to "n" unless others are given.
+
+    Small models know numbers only, so there is a short form for those alone.
+    """
+    names = tuple(marks) or labels(len(images))
+    shown = (*wanted(sought), *_hinted(images, hints, names))
+    question = f"Which picture fits best? {_criteria(sought)} Answer with its {_kind(names)} {'in brackets' if prefill else 'alone'}."
+    short = compact_list(images, sought.said) if names == labels(len(images)) else ()
+    return ScoreChoices((*shown, question), names, prefill, compact=short)
+
+
+def grades_of_list(
+    images: Sequence[Image], sought: Sought, marks: Sequence[str], hints: Sequence[str] = ()
+) -> Generate:
+    """A grade from 0 to 10 for each of several pictures, as JSON."""
+    told = (
+        "Compare the pictures with each other and grade each one from 0 (nothing fits) to 10 (every detail fits), the "
+        f"better one higher. {_criteria(sought)} Answer with JSON alone, a whole number for each picture, as in "
+        '{"grades": {' + ", ".join(f'"{mark}": {grade}' for mark, grade in zip(marks, (7, 0, 4), strict=False)) + "}}."
+    )
+    grade = {"type": "integer", "minimum": 0, "maximum": 10}
+    schema = _schema({"grades": _schema({mark: dict(grade) for mark in marks})})
+    return Generate((*wanted(sought), *_hinted(images, hints, marks), told), 32 + 10 * len(images), schema)
 
 
 def reasoned_list(images: Sequence[Image], sought: Sought) -> Generate:
@@ -197,15 +226,15 @@ def _schema(fields: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _hinted(images: Sequence[Image], hints: Sequence[str]) -> tuple[Part, ...]:
-    """The labelled pictures, each followed by what is said of it, if anything."""
-    parts = labelled(images)
-    if not hints:
-        return parts
+def _hinted(images: Sequence[Image], hints: Sequence[str], marks: Sequence[str] = ()) -> tuple[Part, ...]:
+    """The pictures behind their marks, "1" to "n" unless others are given, each followed by what is said of it."""
+    names = tuple(marks) or labels(len(images))
+    told = [clean(hint) for hint in hints] or [""] * len(images)
     return tuple(
         part
-        for number, hint in enumerate(hints)
-        for part in (*parts[2 * number : 2 * number + 2], *((said(hint),) if hint else ()))
+        for name, image, hint in zip(names, images, told, strict=True)
+        for part in (LABEL.format(name), image, hint)
+        if part != ""
     )
 
 

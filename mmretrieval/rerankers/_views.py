@@ -19,6 +19,9 @@ class View:
     words: str
     wanted: bool = True
 
+    def __str__(self) -> str:
+        return self.words if self.wanted else f"no {self.words}"
+
 
 def views(query: Query, asked: Asked) -> list[View]:
     """The parts of a query: those of its plan where a rewriter made one, else what stands between commas and "and".
