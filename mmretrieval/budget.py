@@ -112,8 +112,8 @@ class Budget:
             return Grant(count, reserved)
         return Grant(
             0,
-            reason=f"the budget of {self.max_cost:g} is spent: {self.tokens:,} tokens cost {self.cost:g}, and the next "
-            f"call may take {tokens[0]:,} more",
+            reason=f"the budget of {self.max_cost:g} for a price of {self.price:g} per million tokens is spent, "
+            "or would be by the next call",
         )
 
     def _affords(self, tokens: int) -> bool:

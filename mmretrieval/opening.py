@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmretrieval import registry
+from mmretrieval.calls import Calls, open_calls
 from mmretrieval.captions import CHANNEL, open_caption_encoder
 from mmretrieval.errors import UsageError
 from mmretrieval.first_stages.hybrid import METHODS
@@ -13,9 +15,11 @@ from mmretrieval.planner import AUTO, open_index
 from mmretrieval.remembering import Remembering, RememberingTexts
 
 if TYPE_CHECKING:
+    from mmretrieval.asks import MLLM
+    from mmretrieval.budget import Budget
     from mmretrieval.collection import Collection
     from mmretrieval.protocols import Encoder
-    from mmretrieval.stages import FirstStage
+    from mmretrieval.stages import FirstStage, Stage
 
 
 def check_hybrid(hybrid: str | None) -> None:
@@ -53,6 +57,35 @@ def open_first_stage(
         method=hybrid,
         weights=collection.blend,
     )
+
+
+def open_model(
+    stages: Sequence[Stage],
+    mllm: str | MLLM | None,
+    index: Path,
+    *,
+    budget: Budget | None = None,
+    record: Path | str | None = None,
+    device: str | None = None,
+) -> Calls | None:
+    """The door to the language model that these stages ask, with the replies that are kept in the index folder.
+
+    None where no model was named. Raises UsageError, before a model is loaded, for a name when no stage asks one, and
+    for a stage that asks when none was named.
+    """
+    asking = [stage.name for stage in stages if stage.needs]
+    if mllm is None:
+        if asking:
+            raise UsageError(
+                f"'{asking[0]}' asks a language model: name one with --mllm (in Python: mllm=), as in demo"
+            )
+        return None
+    if isinstance(mllm, str) and not asking:
+        raise UsageError(
+            f"the language model '{mllm}' was named, and no stage asks one: name such a stage, as with --rewrite or "
+            "--rerank, or leave the model out"
+        )
+    return open_calls(mllm, index, budget=budget, record=record, device=device)
 
 
 def open_captions(collection: Collection, encoder: Encoder, device: str | None = None) -> FirstStage:

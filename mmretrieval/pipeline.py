@@ -127,8 +127,13 @@ class Pipeline:
                     parsed=verdict.parsed,
                     tau=verdict.tau,
                     flips=verdict.flips,
+                    unanswered=len(outcome.failures),
                 )
             )
+            if outcome.failures:
+                search.warnings.append(
+                    f"'{stage.name}' went without replies of the language model: {outcome.failures[0]}"
+                )
 
     def _first(self, searches: Sequence[_Search], top_k: int) -> None:
         began = perf_counter()

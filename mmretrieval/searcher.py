@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from mmretrieval import registry
+from mmretrieval.asks import MLLM
+from mmretrieval.budget import Budget
+from mmretrieval.calls import Calls
 from mmretrieval.checked_encoder import CheckedEncoder
 from mmretrieval.collection import Collection
 from mmretrieval.cutoff import STRICTNESS, Cutoff, Unrelated
@@ -20,11 +23,12 @@ from mmretrieval.errors import UsageError
 from mmretrieval.finishing import search as search_and_finish
 from mmretrieval.near_duplicates import THRESHOLD
 from mmretrieval.near_duplicates import checked as checked_threshold
-from mmretrieval.opening import check_hybrid, open_first_stage
+from mmretrieval.opening import check_hybrid, open_first_stage, open_model
 from mmretrieval.pipeline import OnError, Pipeline
 from mmretrieval.planner import AUTO
 from mmretrieval.protocols import Encoder
 from mmretrieval.specs import make, parse_spec
+from mmretrieval.stages import Stage
 from mmretrieval.types import MINUS_WEIGHT, Compose, Encoded, Part, Query, Ranking
 
 if TYPE_CHECKING:
@@ -47,6 +51,10 @@ def _picture(image: Path | str | Image | NDArray[np.floating[Any]] | None) -> Pa
     return Path(image) if isinstance(image, str) else image
 
 
+def _each(specs: str | Sequence[str]) -> Sequence[str]:
+    return [specs] if isinstance(specs, str) else specs
+
+
 def doubts(collection: Collection) -> tuple[str, ...]:
     """What a user should know of any answer from this index."""
     misused = is_demo(collection.encoder_spec) and not collection.is_drawn and collection.count
@@ -61,13 +69,18 @@ class Searcher:
     """
 
     def __init__(
-        self, collection: Collection, pipeline: Pipeline, renew: Callable[[Collection], Pipeline] | None = None
+        self,
+        collection: Collection,
+        pipeline: Pipeline,
+        renew: Callable[[Collection], Pipeline] | None = None,
+        calls: Calls | None = None,
     ) -> None:
         """Use `Searcher.open`, or give a pipeline of your own over an opened collection.
 
-        `renew` makes the same pipeline over a newer snapshot, for `refresh`.
+        `renew` makes the same pipeline over a newer snapshot, for `refresh`. `calls` is closed with the searcher.
         """
         self._renew = renew
+        self._calls = calls
         self._before: Collection | None = None  # the snapshot before this one, for searches that still read it
         self._stand_on(collection, pipeline)
 
@@ -87,14 +100,26 @@ class Searcher:
         device: str | None = None,
         refine: str | Sequence[str] = (),
         hybrid: str | None = None,
+        rewrite: str | Sequence[str] = (),
+        rerank: str | Sequence[str] = (),
+        mllm: str | MLLM | None = None,
+        budget: Budget | None = None,
+        record: Path | str | None = None,
     ) -> Searcher:
         """Open an index folder for reading; None means the encoder that the index names.
 
         `hybrid` joins the vectors with the words of captions and metadata, by ranks ("rrf") or by scores ("blend").
-        `refine` names refiners in the order in which they work, as in "superglobal:form=full" (see `specs`). Raises
-        NotFound without an index, UsageError for an unknown `index_kind`, `hybrid` or refiner (see `mmretrieval list`).
+        `rewrite`, `refine` and `rerank` name methods in the order in which they work, as in "superglobal:form=full"
+        (see `specs`); rerankers work last. `mllm` is the language model that they ask, by its name (see `open_mllm`)
+        or opened already. What it answers is kept in the index folder and not asked again; `budget` holds for all
+        searches together, and `record` is a file that takes all asks and replies, for "replay:FILE". Raises NotFound
+        without an index, UsageError for an unknown `index_kind`, `hybrid` or method (see `mmretrieval list`), for a
+        method that asks a language model when none is named, and for a model that none asks.
         """
-        refiners = [make("refiners", spec) for spec in ([refine] if isinstance(refine, str) else refine)]
+        refiners = [make("refiners", spec) for spec in _each(refine)]
+        for kind, specs in (("rewriters", rewrite), ("rerankers", rerank)):
+            for spec in _each(specs):
+                registry.load(kind, parse_spec(spec)[0])
         if index_kind != AUTO:
             registry.load("indexes", parse_spec(index_kind)[0])  # a misspelt kind is told before anything is opened
         check_hybrid(hybrid)
@@ -103,15 +128,22 @@ class Searcher:
             undo.callback(collection.close)
             checked = CheckedEncoder(collection, encoder, device)
 
-            def over(snapshot: Collection) -> Pipeline:
+            def made(snapshot: Collection) -> list[Stage]:
                 nonlocal checked
                 checked = checked.over(snapshot)
+                given = {"encoder": checked, "collection": snapshot}
                 first = open_first_stage(snapshot, checked, index_kind=index_kind, hybrid=hybrid, device=device)
-                return Pipeline([first, *refiners], collection=snapshot)
+                rewriters = [make("rewriters", spec, **given) for spec in _each(rewrite)]
+                return [*rewriters, first, *refiners, *(make("rerankers", spec, **given) for spec in _each(rerank))]
 
-            pipeline = over(collection)
+            stages = made(collection)
+            calls = open_model(stages, mllm, Path(index), budget=budget, record=record, device=device)
+            own = calls if calls is not mllm else None  # one that was given is closed by its owner
+            if own:
+                undo.callback(own.close)
+            pipeline = Pipeline(stages, calls, collection)
             undo.pop_all()
-        return cls(collection, pipeline, over)
+        return cls(collection, pipeline, lambda snapshot: Pipeline(made(snapshot), calls, snapshot), own)
 
     def refresh(self) -> bool:
         """Go over to what a writer has committed since; whether there was anything. For programs that run for long.
@@ -212,7 +244,9 @@ class Searcher:
         return [self._warned(ranking) for ranking in rankings]
 
     def close(self) -> None:
-        """Close the collection; a closed searcher cannot search."""
+        """Close the collection, and the language model that was opened by name; a closed searcher cannot search."""
+        if self._calls is not None:
+            self._calls.close()
         if self._before is not None:
             self._before.close()
         self.collection.close()
@@ -236,4 +270,5 @@ class Searcher:
         if ranking.query.filter and not len(self.collection.matching(ranking.query.filter)):
             misfits = self.collection.filters.misfits(ranking.query.filter)
             told = (*told, *(f"query '{ranking.query.id}': {misfit}" for misfit in misfits))
-        return replace(ranking, warnings=(*self._warnings, *told))
+        kept = self.pipeline.mllm.warnings if isinstance(self.pipeline.mllm, Calls) else ()
+        return replace(ranking, warnings=(*self._warnings, *kept, *told))

@@ -187,6 +187,7 @@ class Step:
     `parsed` counts the answers that had to be read as ok, repaired, partial or failed (see `parsing`), empty where
     none had to. `tau` is Kendall's correlation of a reranker's order with the one it was given: 1 changed nothing, -1
     turned it round. `flips` is the share of pairs that it ordered otherwise when it was shown them in another order.
+    `unanswered` counts the asks that got no reply: the model failed, or a budget was spent.
     """
 
     name: str
@@ -200,6 +201,7 @@ class Step:
     parsed: Mapping[str, int] = field(default_factory=_nothing)
     tau: float | None = None
     flips: float | None = None
+    unanswered: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -214,6 +216,7 @@ class Step:
             "parsed": dict(self.parsed),
             "tau": self.tau,
             "flips": self.flips,
+            "unanswered": self.unanswered,
         }
 
 

@@ -70,7 +70,7 @@ def test_money_is_reserved_at_the_most_and_spent_as_told():
     last = budget.grant([60])
     assert (last.count, last.reason) == (
         0,
-        "the budget of 1 is spent: 950 tokens cost 0.95, and the next call may take 60 more",
+        "the budget of 1 for a price of 1000 per million tokens is spent, or would be by the next call",
     )
 
 

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from mmretrieval.asks import MLLM
+from mmretrieval.budget import Budget
 from mmretrieval.checked_encoder import CheckedEncoder
 from mmretrieval.collection import Collection
 from mmretrieval.errors import UsageError
-from mmretrieval.opening import open_first_stage
+from mmretrieval.opening import open_first_stage, open_model
 from mmretrieval.pipeline import Pipeline
 from mmretrieval.planner import AUTO, open_index
 from mmretrieval.presets.preset import Preset, StageSpec
@@ -35,15 +36,17 @@ def open_preset(
     index: Path,
     *,
     encoder: str | Encoder | None = None,
-    mllm: MLLM | None = None,
+    mllm: str | MLLM | None = None,
+    budget: Budget | None = None,
+    record: Path | str | None = None,
     index_kind: str = AUTO,
     device: str | None = None,
 ) -> Searcher:
-    """A searcher over an index folder with the stages of a preset.
+    """A searcher over an index folder with the stages of a preset; `mllm`, `budget` and `record` as in `Searcher.open`.
 
     The encoder is that of the index, as everywhere; `preset.encoder` is for those who make one. Raises
     MissingPrerequisite naming stages that this version lacks, UsageError for a setting that a stage does not have, for
-    stages out of order, and for one that asks a language model when `mllm` is None.
+    stages out of order, for one that asks a language model when `mllm` is None, and for a name that none asks.
     """
     preset.need_all()
     with ExitStack() as undo:
@@ -52,7 +55,11 @@ def open_preset(
         checked = CheckedEncoder(collection, encoder, device)
         given = {"encoder": checked, "collection": collection, "index": open_index(collection, index_kind)}
         stages = [_made(stage, given, index_kind, device) for stage in preset.stages]
-        searcher = Searcher(collection, Pipeline(stages, mllm, collection))
+        calls = open_model(stages, mllm, index, budget=budget, record=record, device=device)
+        own = calls if calls is not mllm else None
+        if own:
+            undo.callback(own.close)
+        searcher = Searcher(collection, Pipeline(stages, calls, collection), calls=own)
         undo.pop_all()
     return searcher
 
