@@ -88,7 +88,8 @@ def best_of_list(
     """
     names = tuple(marks) or labels(len(images))
     shown = (*wanted(sought), *_hinted(images, hints, names))
-    question = f"Which picture fits best? {_criteria(sought)} Answer with its {_kind(names)} {'in brackets' if prefill else 'alone'}."
+    how = f"{_kind(names)} {'in brackets' if prefill else 'alone'}"
+    question = f"Which picture fits best? {_criteria(sought)} Answer with its {how}."
     short = compact_list(images, sought.said) if names == labels(len(images)) else ()
     return ScoreChoices((*shown, question), names, prefill, compact=short)
 
@@ -114,7 +115,7 @@ def reasoned_list(images: Sequence[Image], sought: Sought) -> Generate:
         f"Work in three steps. 1. {_taking_apart(sought)} 2. Look at each of the {count} pictures in turn: which "
         f"requirements it meets, which it misses, and a verdict out of {', '.join(VERDICTS)}. 3. Compare all verdicts "
         f"and order all {count} pictures, best first, without ties. {_criteria(sought)} Answer with one JSON object, "
-        'its fields in this order: {"requirements": ["..."], "pictures": [{"picture": 1, "met": ["..."], "missing": '
+        'its fields in this order: {"requirements": ["..."], "evaluations": [{"picture": 1, "met": ["..."], "missing": '
         '["..."], "verdict": "..."}], "ranking": [all numbers from 1 to ' + f"{count}, each once, best first]}}."
     )
     verdict = {
@@ -123,7 +124,7 @@ def reasoned_list(images: Sequence[Image], sought: Sought) -> Generate:
         "missing": dict(_NAMES),
         "verdict": {"enum": [*VERDICTS]},
     }
-    fields = {"requirements": dict(_NAMES), "pictures": {"type": "array", "items": _schema(verdict)}}
+    fields = {"requirements": dict(_NAMES), "evaluations": {"type": "array", "items": _schema(verdict)}}
     return Generate(
         (*wanted(sought), *labelled(images), steps),
         200 + 80 * count,

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from mmretrieval.stages import Collection
 
+NOTHING_TO_ASK = "the query has neither words nor a picture that could be shown to a model"
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:

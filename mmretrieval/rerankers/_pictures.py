@@ -22,6 +22,17 @@ class Pictures:
     images: tuple[Image | None, ...]
     note: str = ""
 
+    @property
+    def seen(self) -> list[int]:
+        """The places whose picture is there, rising."""
+        return [place for place, image in enumerate(self.images) if image is not None]
+
+    def image(self, place: int) -> Image:
+        """The picture of a place that is `seen`."""
+        image = self.images[place]
+        assert image is not None, "only places that were seen are asked about"
+        return image
+
 
 def pictures(candidates: Sequence[Candidate], long_side: int = LONG_SIDE) -> Pictures:
     """Their pictures, none longer than `long_side`.

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from mmretrieval import prompts
 from mmretrieval.asks import Ask, ScoreChoices
 from mmretrieval.errors import UsageError
-from mmretrieval.rerankers._asked import Asked, asked
+from mmretrieval.rerankers._asked import NOTHING_TO_ASK, Asked, asked
 from mmretrieval.rerankers._blend import ALPHA, Join, blended, checked_alpha
 from mmretrieval.rerankers._crops import check_tiles, tiles
 from mmretrieval.rerankers._hints import hints
@@ -32,8 +32,6 @@ from mmretrieval.types import Query
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-
-NOTHING_TO_ASK = "the query has neither words nor a picture that could be shown to a model"
 
 
 class Pointwise(Reranker):

@@ -1,0 +1,146 @@
+"""One forward for a whole list: the log-probabilities of the pictures' labels at the first place of the answer.
+
+Papers: FIRST (EMNLP 2024, arXiv 2406.15657) and "An Early FIRST Reproduction" (2024, arXiv 2411.05508): what a
+listwise reranker would write first already orders all candidates, so nothing is generated and nothing can be malformed.
+Runs untrained; FIRST trains for it, and how far a general model gets without is for a measurement to say.
+
+Deviation: labels have favourites, whatever is shown ("A"), which training would remove. So by default the same is asked
+with a query without content, and its log-probabilities are taken off (contextual calibration, Zhao et al. 2021); or
+the labels are dealt out anew in turn, and the mean counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from copy import copy
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+
+from mmretrieval import list_prompts, prompts
+from mmretrieval.asks import MLLM, Ask, ScoreChoices
+from mmretrieval.errors import UsageError
+from mmretrieval.rerankers._asked import NOTHING_TO_ASK, Asked, asked
+from mmretrieval.rerankers._blend import ALPHA, Join, blended, checked_alpha, falling
+from mmretrieval.rerankers._orders import Asking
+from mmretrieval.rerankers._picking import LETTERS, MOST_NUMBERED, back, check_window, log_probs, mean_scores, rotated
+from mmretrieval.rerankers._pictures import Pictures, pictures
+from mmretrieval.stages import Candidate, Reranked, Reranker
+from mmretrieval.types import Query
+from mmretrieval.windows import sliding
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+Correct = Literal["null", "rotate", "none"]
+
+
+class FirstToken(Reranker):
+    """Shows up to `window` candidates at once and orders them by how likely the model is to name each one first.
+
+    Needs a model that scores choices, and several pictures in one prompt. Two asks a window, `rotations` with
+    correct=rotate; deeper lists slide a window of half a step from the end to the top.
+    """
+
+    paper: ClassVar[str] = "FIRST (EMNLP 2024)"
+    needs = frozenset({ScoreChoices})
+
+    def __init__(
+        self,
+        depth: int = 20,
+        window: int = 10,
+        correct: Correct = "null",
+        rotations: int = 3,
+        alpha: float = ALPHA,
+        join: Join = "z",
+    ) -> None:
+        """`correct` takes away what the model prefers whatever is asked; `alpha` and `join` are those of `_blend`.
+
+        Servers return 20 log-probabilities at most, so that a window of 12 or more may lose labels there.
+        """
+        check_window(self.name, window)
+        if correct not in ("null", "rotate", "none") or not 2 <= rotations <= len(LETTERS):
+            raise UsageError(
+                f"first_token corrects by null, rotate (2 or more rotations) or none: it was given {correct} and "
+                f"{rotations} rotations"
+            )
+        self.depth, self.window, self.correct, self.rotations = depth, window, correct, rotations
+        self.alpha, self.join = checked_alpha(alpha), join
+        self.labels, self.prefill = LETTERS, "["
+
+    def suited(self, mllm: MLLM) -> Self:
+        """Small models know the numbers 1 to 9 as labels, so that is the largest window then."""
+        if not mllm.compact:
+            return self
+        small = copy(self)
+        small.labels, small.prefill = prompts.labels(MOST_NUMBERED), ""
+        small.window = min(self.window, MOST_NUMBERED)
+        return small
+
+    def calls(self, candidates: int) -> int:
+        spans = sliding(min(candidates, self.depth), self.window, self._stride)
+        return sum(self._asks(end - start) for start, end in spans)
+
+    def rerank(self, query: Query, candidates: Sequence[Candidate]) -> Asking[Reranked]:
+        sought = asked(query, candidates[0].collection)
+        if not sought.said and sought.reference is None:
+            return Reranked([candidate.hit for candidate in candidates], note=NOTHING_TO_ASK)
+        opened = pictures(candidates)
+        places = opened.seen
+        spans = sliding(len(places), self.window, self._stride)
+        told: dict[int, float] = {}
+        for start, end in spans:
+            span = places[start:end]
+            scores = yield from self._look(sought, [opened.image(place) for place in span])
+            if scores is not None:
+                told |= dict(zip(span, scores, strict=True))
+                places[start:end] = sorted(span, key=lambda place: (-told[place], span.index(place)))
+        return self._order(candidates, opened, places, told if len(spans) == 1 else {})
+
+    @property
+    def _stride(self) -> int:
+        return max(1, self.window // 2)
+
+    def _asks(self, count: int) -> int:
+        return {"null": 2, "rotate": min(self.rotations, count), "none": 1}[self.correct]
+
+    def _look(self, sought: Asked, images: Sequence[Image]) -> Asking[list[float] | None]:
+        """A number for each picture, larger fits better; None when the model did not say."""
+        count = len(images)
+        turns = self._asks(count) if self.correct == "rotate" else 1
+        shifts = [turn * count // turns for turn in range(turns)]
+        asks: list[Ask] = [self._ask(sought, rotated(images, shift)) for shift in shifts]
+        if self.correct == "null":
+            asks.append(self._ask(Asked(prompts.NOTHING_SAID), images))
+        replies = yield asks
+        said = mean_scores([back(log_probs(reply), shift) for reply, shift in zip(replies, shifts, strict=False)])
+        if said is None or self.correct != "null":
+            return said
+        prior = log_probs(replies[-1])
+        return said if prior is None else [log - base for log, base in zip(said, prior, strict=True)]
+
+    def _ask(self, sought: Asked, images: Sequence[Image]) -> ScoreChoices:
+        return list_prompts.best_of_list(images, sought, self.labels[: len(images)], self.prefill)
+
+    def _order(
+        self, candidates: Sequence[Candidate], opened: Pictures, places: Sequence[int], told: dict[int, float]
+    ) -> Reranked:
+        """By the numbers themselves where one look gave them all, else by the places they led to."""
+        ranked = dict(zip(places, falling(range(len(places))), strict=True))
+        values: list[float | None] = [(told or ranked).get(place) for place in range(len(candidates))]
+        details: list[dict[str, Any]] = [
+            {"log_prob": round(told[place], 4)} if place in told else {} for place in range(len(candidates))
+        ]
+        rank = {place: number for number, place in enumerate(places, start=1)}
+        whys = [
+            f"place {rank[place]} of {len(places)} by what the model would name first" if place in rank else ""
+            for place in range(len(candidates))
+        ]
+        return blended(
+            self.name,
+            candidates,
+            values,
+            alpha=self.alpha,
+            join=self.join,
+            whys=whys,
+            details=details,
+            note=opened.note,
+        )
