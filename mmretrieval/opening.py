@@ -1,4 +1,4 @@
-"""The first stage of a collection, as it was asked for: dense search alone, or hybrid search."""
+"""The first stage of a collection, as it was asked for: dense search alone, hybrid search, or fused search."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 from mmretrieval import registry
 from mmretrieval.calls import Calls, open_calls
-from mmretrieval.captions import CHANNEL, open_caption_encoder
+from mmretrieval.captions import CHANNEL, CLIP, open_caption_encoder
 from mmretrieval.errors import UsageError
 from mmretrieval.first_stages.hybrid import METHODS
+from mmretrieval.fusion import Fusion, early_rows
 from mmretrieval.planner import AUTO, open_index
 from mmretrieval.remembering import Remembering, RememberingTexts
+from mmretrieval.specs import make
 
 if TYPE_CHECKING:
     from mmretrieval.asks import MLLM
@@ -34,14 +36,20 @@ def open_first_stage(
     *,
     index_kind: str = AUTO,
     hybrid: str | None = None,
+    fuse: Fusion | None = None,
     device: str | None = None,
 ) -> FirstStage:
-    """Dense search, or with `hybrid` "rrf" or "blend" all channels of the collection joined.
+    """Dense search, or with `hybrid` "rrf" or "blend" all channels of the collection joined, or with `fuse` two.
 
     A blend has the weights that were fitted for this collection, else the usual ones. `device` is for the encoder of
-    captions, where the collection has one of its own.
+    captions, where the collection has one of its own. Raises UsageError for `hybrid` and `fuse` together, and for a
+    fusion of a collection whose captions have no vectors.
     """
     check_hybrid(hybrid)
+    if fuse is not None:
+        if hybrid is not None:
+            raise UsageError("--hybrid and --fuse both join looks and captions: give one of them")
+        return _open_fused(collection, encoder, fuse, index_kind, device)
     nearest = open_index(collection, index_kind)
     dense: Callable[..., FirstStage] = registry.load("first_stages", "dense")
     if hybrid is None:
@@ -86,6 +94,32 @@ def open_model(
             "--rerank, or leave the model out"
         )
     return open_calls(mllm, index, budget=budget, record=record, device=device)
+
+
+def _open_fused(
+    collection: Collection, encoder: Encoder, fusion: Fusion, index_kind: str, device: str | None
+) -> FirstStage:
+    """Fused search; an index of the kind that was asked for stands over early fused rows, else an exact one."""
+    if CHANNEL not in collection.channels:
+        raise UsageError(
+            f"{collection.index}: its captions have no vectors, so looks cannot be fused with them: let a model "
+            f"describe the pictures with: mmretrieval caption --index {collection.index} --mllm NAME, or encode the "
+            "captions that there are with: mmretrieval index PICTURES --captions clip"
+        )
+    fused: Callable[..., FirstStage] = registry.load("first_stages", "fused")
+    spec = str(collection.caption_facts["encoder"])
+    if fusion.how == "early":
+        if spec != CLIP:
+            raise UsageError(
+                f"{collection.index}: its captions are encoded by '{spec}', its pictures are not: fuse late"
+            )
+        kind, cache = "exact" if index_kind == AUTO else index_kind, collection.index / "cache" / "fused"
+        early = make("indexes", kind, rows=early_rows(collection, fusion), cache=cache)
+        return fused(encoder, collection, fusion, early=early)
+    captions = None
+    if spec != CLIP:
+        captions = RememberingTexts(lambda: open_caption_encoder(collection.caption_facts, encoder, device))
+    return fused(encoder, collection, fusion, captions=captions)
 
 
 def open_captions(collection: Collection, encoder: Encoder, device: str | None = None) -> FirstStage:

@@ -21,10 +21,12 @@ from mmretrieval.cutoff import STRICTNESS, Cutoff, Unrelated
 from mmretrieval.encoders import is_demo
 from mmretrieval.errors import UsageError
 from mmretrieval.finishing import search as search_and_finish
+from mmretrieval.fusion import Fusion
 from mmretrieval.near_duplicates import THRESHOLD
 from mmretrieval.near_duplicates import checked as checked_threshold
 from mmretrieval.opening import check_hybrid, open_first_stage, open_model
 from mmretrieval.pipeline import OnError, Pipeline
+from mmretrieval.planned import Planned, planned_calls
 from mmretrieval.planner import AUTO
 from mmretrieval.protocols import Encoder
 from mmretrieval.specs import make, parse_spec
@@ -100,6 +102,7 @@ class Searcher:
         device: str | None = None,
         refine: str | Sequence[str] = (),
         hybrid: str | None = None,
+        fuse: str | None = None,
         rewrite: str | Sequence[str] = (),
         rerank: str | Sequence[str] = (),
         mllm: str | MLLM | None = None,
@@ -109,6 +112,8 @@ class Searcher:
         """Open an index folder for reading; None means the encoder that the index names.
 
         `hybrid` joins the vectors with the words of captions and metadata, by ranks ("rrf") or by scores ("blend").
+        `fuse`, as in "image=0.7,caption=0.3", scores each picture by its looks and its own caption, see `fusion`; a
+        query that is a picture gets its caption too, the stored one or by the model.
         `rewrite`, `refine` and `rerank` name methods in the order in which they work, as in "superglobal:form=full"
         (see `specs`); rerankers work last. `mllm` is the language model that they ask, by its name (see `open_mllm`)
         or opened already. What it answers is kept in the index folder and not asked again; `budget` holds for all
@@ -123,6 +128,7 @@ class Searcher:
         if index_kind != AUTO:
             registry.load("indexes", parse_spec(index_kind)[0])  # a misspelt kind is told before anything is opened
         check_hybrid(hybrid)
+        fusion = None if fuse is None else Fusion.parse(fuse)
         with ExitStack() as undo:
             collection = Collection.open(Path(index))
             undo.callback(collection.close)
@@ -132,8 +138,13 @@ class Searcher:
                 nonlocal checked
                 checked = checked.over(snapshot)
                 given = {"encoder": checked, "collection": snapshot}
-                first = open_first_stage(snapshot, checked, index_kind=index_kind, hybrid=hybrid, device=device)
+                first = open_first_stage(
+                    snapshot, checked, index_kind=index_kind, hybrid=hybrid, fuse=fusion, device=device
+                )
                 rewriters = [make("rewriters", spec, **given) for spec in _each(rewrite)]
+                if fusion is not None:
+                    own_caption = registry.load("rewriters", "own_caption")
+                    rewriters.append(own_caption(snapshot, share=fusion.caption, ask=mllm is not None))
                 return [*rewriters, first, *refiners, *(make("rerankers", spec, **given) for spec in _each(rerank))]
 
             stages = made(collection)
@@ -242,6 +253,10 @@ class Searcher:
             on_error=on_error,
         )
         return [self._warned(ranking) for ranking in rankings]
+
+    def planned(self, queries: int = 1) -> list[Planned]:
+        """What so many queries will ask of the language model at most, stage by stage."""
+        return planned_calls(self.pipeline, self.collection.count, queries)
 
     def close(self) -> None:
         """Close the collection, and the language model that was opened by name; a closed searcher cannot search."""

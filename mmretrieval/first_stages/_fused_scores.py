@@ -117,7 +117,7 @@ def shares_of(sought: Sought, row: Scores, looks: float) -> Mapping[str, float]:
     own = {key: float(row @ summand) for key, summand in sought.summands.items()}
     total = sum(own.values())
     scale = looks / total if abs(total) > _LEAST_SPREAD else 0.0
-    return {key: share * scale for key, share in own.items()}
+    return {key: float(share * scale) for key, share in own.items()}
 
 
 def _mean_and_spread(scores: Scores) -> tuple[float, float]:
