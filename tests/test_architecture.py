@@ -23,7 +23,7 @@ LEVELS = {
           reference transcript budget recording reply_cache evaluation.queries evaluation.runs""",
     2: "encoders indexes rewriters first_stages refiners rerankers mllms datasets",
     3: """collection checked_encoder encoder_names mllm_names calls indexing indexing_vectors preparing pipeline planner
-          captions captioning opening finishing cutoff stand_ins near_duplicates evaluation demo training""",
+          planned captions captioning opening finishing cutoff stand_ins near_duplicates evaluation demo training""",
     4: "searcher making presets bench demo.tour cli __init__ __main__",
 }
 LEVEL_OF = {room: level for level, rooms in LEVELS.items() for room in rooms.split()}

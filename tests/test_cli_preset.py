@@ -52,9 +52,9 @@ def test_a_preset_joins_words_and_picture_unless_weights_are_given(place):
         (["--preset", "magic"], 2, "there is no preset 'magic'"),
         (["--preset", "square"], 3, "'square' needs the method"),
         (["--preset", "gone.toml"], 4, "there is no preset file"),
-        (["--preset", "dense", "--hybrid", "rrf"], 2, "leave out --hybrid, --refine and --compose"),
-        (["--preset", "dense", "--refine", "superglobal"], 2, "leave out --hybrid, --refine and --compose"),
-        (["--preset", "dense", "--image", "id:n3", "--compose", "slerp"], 2, "leave out --hybrid, --refine and"),
+        (["--preset", "dense", "--hybrid", "rrf"], 2, "leave out --hybrid, --rewrite, --refine, --rerank and"),
+        (["--preset", "dense", "--refine", "superglobal"], 2, "leave out --hybrid, --rewrite, --refine, --rerank and"),
+        (["--preset", "dense", "--image", "id:n3", "--compose", "slerp"], 2, "leave out --hybrid, --rewrite, --refine"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

@@ -9,6 +9,7 @@ import typer
 
 from mmretrieval.cli import fitting
 from mmretrieval.cli.asked import joined_by
+from mmretrieval.cli.asking import MaxCalls, MaxCost, MaxSeconds, Mllm, Price, Record, Replay, asking
 from mmretrieval.cli.options import (
     Compose,
     Device,
@@ -19,6 +20,8 @@ from mmretrieval.cli.options import (
     IndexKind,
     Json,
     Refine,
+    Rerank,
+    Rewrite,
     Weight,
     parse_filter,
 )
@@ -49,7 +52,16 @@ def evaluate(
         bool,
         typer.Option("--fit-blend", help="First fit the weights of --hybrid blend to these queries, and keep them."),
     ] = False,
+    rewrite: Rewrite = None,
     refine: Refine = None,
+    rerank: Rerank = None,
+    mllm: Mllm = None,
+    max_calls: MaxCalls = None,
+    max_seconds: MaxSeconds = None,
+    max_cost: MaxCost = None,
+    price: Price = None,
+    record: Record = None,
+    replay: Replay = None,
     index_kind: IndexKind = "auto",
     encoder: EncoderOverride = None,
     device: Device = None,
@@ -72,9 +84,11 @@ def evaluate(
     rows = joined_by(read_queries(queries), weight, compose)
     if fit_blend and hybrid != "blend":
         raise UsageError("--fit-blend fits the weights of a blend: give it with --hybrid blend")
+    model = asking(mllm, replay, record, max_calls=max_calls, max_seconds=max_seconds, max_cost=max_cost, price=price)
+    stages: dict[str, Any] = {"rewrite": rewrite or (), "refine": refine or (), "rerank": rerank or (), **model}
     more: dict[str, Any] = {"encoder": encoder, "index_kind": index_kind, "device": device}
     fitted = fitting.fit_blend(index, rows, judgements, kept, **more) if fit_blend else None
-    with Searcher.open(index, hybrid=hybrid, refine=refine or (), **more) as searcher, Bar("queries") as bar:
+    with Searcher.open(index, hybrid=hybrid, **stages, **more) as searcher, Bar("queries") as bar:
         rows, judgements, told = filtered(searcher.collection, kept, rows, judgements)
         result = measure(searcher, rows, judgements, wanted, progress=bar)
     warnings = [*told, *result.warnings, *(_written(run, result) if run is not None else ())]

@@ -49,6 +49,18 @@ Refine = Annotated[
         "--refine", metavar="NAME[:KEY=VALUE,…]", help="Refine the ranking; may be repeated. See: list refiners."
     ),
 ]
+Rewrite = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--rewrite", metavar="NAME[:KEY=VALUE,…]", help="Let a method rewrite the query first. See: list rewriters."
+    ),
+]
+Rerank = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--rerank", metavar="NAME[:KEY=VALUE,…]", help="Rerank the best; may be repeated. See: list rerankers."
+    ),
+]
 Filter = Annotated[
     str | None,
     typer.Option(

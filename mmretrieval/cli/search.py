@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mmretrieval.cli.asked import Like, Minus, Pictures, Unlike, query_of
+from mmretrieval.cli.asking import MaxCalls, MaxCost, MaxSeconds, Mllm, Price, Record, Replay, asking, tell_planned
 from mmretrieval.cli.options import (
     Compose,
     Device,
@@ -19,6 +20,8 @@ from mmretrieval.cli.options import (
     IndexKind,
     Json,
     Refine,
+    Rerank,
+    Rewrite,
     Weight,
     parse_filter,
 )
@@ -33,7 +36,11 @@ Preset = Annotated[
     str | None, typer.Option("--preset", metavar="PRESET", help="All stages of a preset or a .toml file.")
 ]
 Explain = Annotated[
-    bool, typer.Option("--explain", help="Print also what each channel and each part of the query adds, and why.")
+    bool,
+    typer.Option(
+        "--explain",
+        help="Print also what each channel and part of the query adds, and why; on stderr the calls that are planned.",
+    ),
 ]
 Cutoff = Annotated[
     bool, typer.Option("--cutoff", help="Leave out what scores no better than pictures that do not belong.")
@@ -62,7 +69,16 @@ def search(
     explain: Explain = False,
     preset: Preset = None,
     hybrid: Hybrid = None,
+    rewrite: Rewrite = None,
     refine: Refine = None,
+    rerank: Rerank = None,
+    mllm: Mllm = None,
+    max_calls: MaxCalls = None,
+    max_seconds: MaxSeconds = None,
+    max_cost: MaxCost = None,
+    price: Price = None,
+    record: Record = None,
+    replay: Replay = None,
     cutoff: Cutoff = False,
     strictness: Strictness = None,
     collapse: Collapse = False,
@@ -78,34 +94,33 @@ def search(
     Prints rank, score, id and path. With a picture, the words are the change that is wanted. A picture's own weight
     stands behind it, as in heron.jpg@0.5. What is folded into a hit stands in the JSON, as its duplicates.
     """
-    if (strictness is not None and not cutoff) or (alike is not None and not collapse):
-        raise UsageError("--strictness needs --cutoff beside it, and --alike needs --collapse")
-    if preset is not None and (hybrid or refine or compose != "sum"):
-        raise UsageError(
-            "a preset names the stages and how a query is joined: leave out --hybrid, --refine and --compose"
-        )
-    query = query_of(
-        text,
-        images=image or (),
-        weight=weight,
-        minus=minus or (),
-        like=like or (),
-        unlike=unlike or (),
-        compose=compose,
-        filter=parse_filter(filter),
-    )
-    more: dict[str, Any] = {"encoder": encoder, "index_kind": index_kind, "device": device}
-    if preset is None:
-        more |= {"refine": refine or (), "hybrid": hybrid}
+    _check_wishes(strictness, alike, cutoff=cutoff, collapse=collapse)
+    model = asking(mllm, replay, record, max_calls=max_calls, max_seconds=max_seconds, max_cost=max_cost, price=price)
+    stages = _stages(preset, compose, hybrid=hybrid, rewrite=rewrite, refine=refine, rerank=rerank)
+    given: dict[str, Any] = {"weight": weight, "minus": minus or (), "like": like or (), "unlike": unlike or ()}
+    query = query_of(text, images=image or (), compose=compose, filter=parse_filter(filter), **given)
+    more = {"encoder": encoder, "index_kind": index_kind, "device": device, **model, **stages}
     searcher, query = _opened(index, query, preset, more)
     with searcher:
-        ranking = searcher.search(
-            query,
-            top_k=top_k,
-            cutoff=cutoff if strictness is None else strictness,
-            collapse=collapse if alike is None else alike,
-        )
+        if explain and replay is None:
+            tell_planned(searcher.planned())
+        cut, fold = cutoff if strictness is None else strictness, collapse if alike is None else alike
+        ranking = searcher.search(query, top_k=top_k, cutoff=cut, collapse=fold)
     return _report(ranking, explain=explain)
+
+
+def _check_wishes(strictness: float | None, alike: float | None, *, cutoff: bool, collapse: bool) -> None:
+    if (strictness is not None and not cutoff) or (alike is not None and not collapse):
+        raise UsageError("--strictness needs --cutoff beside it, and --alike needs --collapse")
+
+
+def _stages(preset: str | None, compose: str, **stages: str | list[str] | None) -> dict[str, Any]:
+    """The arguments that name stages; none with a preset, which names them itself."""
+    named = {name: value for name, value in stages.items() if value}
+    if preset is not None and (named or compose != "sum"):
+        options = ", ".join(f"--{name}" for name in stages)
+        raise UsageError(f"a preset names the stages and how a query is joined: leave out {options} and --compose")
+    return named
 
 
 def _opened(index: Path, query: Query, preset: str | None, more: Mapping[str, Any]) -> tuple[Searcher, Query]:
