@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -9,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmretrieval.training import vlm_folder
-from mmretrieval.training.vlm_batches import Batch
+from mmretrieval.training.vlm_batches import Part
 from mmretrieval.training.vlm_dialogue import IGNORED
 from mmretrieval.training.vlm_folder import IMAGE, PAD
 
@@ -28,18 +29,21 @@ class Learner(nn.Module):
         tower: nn.Module = self.vlm.model.vision_tower
         return tower
 
-    def loss(self, batch: Batch) -> Tensor:
-        """Weighted mean cross-entropy of what is to be said."""
+    def loss(self, parts: Sequence[Part]) -> Tensor:
+        """Weighted mean cross-entropy of what is to be said in all parts of a batch."""
+        total = sum(part.weights.sum() for part in parts)
+        return torch.stack([self._weighted(part) for part in parts]).sum() / total
+
+    def _weighted(self, part: Part) -> Tensor:
         words = self.vlm.model.language_model
-        pictures = self.vlm.model.multi_modal_projector(batch.features)
-        x = words.embed_tokens(batch.ids)
-        x = x.masked_scatter((batch.ids == IMAGE)[..., None].expand_as(x), pictures.to(x.dtype))
-        hidden = words(inputs_embeds=x, attention_mask=(batch.ids != PAD).long(), use_cache=False).last_hidden_state
-        counted = batch.targets[:, 1:] != IGNORED
+        pictures = self.vlm.model.multi_modal_projector(part.features)
+        x = words.embed_tokens(part.ids)
+        x = x.masked_scatter((part.ids == IMAGE)[..., None].expand_as(x), pictures.to(x.dtype))
+        hidden = words(inputs_embeds=x, attention_mask=(part.ids != PAD).long(), use_cache=False).last_hidden_state
+        counted = part.targets[:, 1:] != IGNORED
         logits = F.linear(hidden[:, :-1][counted], words.embed_tokens.weight)
-        weights = batch.weights[:, 1:][counted]
-        losses = F.cross_entropy(logits.float(), batch.targets[:, 1:][counted], reduction="none")
-        return (losses * weights).sum() / weights.sum()
+        losses = F.cross_entropy(logits.float(), part.targets[:, 1:][counted], reduction="none")
+        return (losses * part.weights[:, 1:][counted]).sum()
 
     @property
     def learned(self) -> nn.ModuleDict:

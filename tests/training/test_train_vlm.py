@@ -19,7 +19,7 @@ from mmretrieval.errors import InvalidData, UsageError
 from mmretrieval.training import pool, vlm_features, vlm_sheets, vlm_words
 from mmretrieval.training.clip import TrainingReport
 from mmretrieval.training.vlm import rate, train
-from mmretrieval.training.vlm_batches import AFTER, BEFORE, Batches
+from mmretrieval.training.vlm_batches import AFTER, BEFORE, SEQUENCES, Batches
 from mmretrieval.training.vlm_dialogue import IGNORED
 from mmretrieval.training.vlm_folder import ASSISTANT, END, IMAGE, PAD, START, USER
 from mmretrieval.training.vlm_learner import Learner
@@ -122,31 +122,37 @@ def test_the_learners_loss_is_that_of_the_whole_model(trained: Path, batches: Ba
     model = AutoModelForImageTextToText.from_pretrained(trained, dtype=torch.float32).eval()
     learner = Learner(demo_folder())
     learner.vlm.load_state_dict(model.state_dict())
-    batch = batches.batch(5, {"caption": 1.0}, torch.device("cpu"))
+    parts = batches.batch(5, {"caption": 1.0}, torch.device("cpu"))
     pixels = pool.pixels(trained / "training" / "pool.u8", 96)
     every = vlm_features.seen(learner.tower, pixels).astype(np.float32)
-    seen = batch.features.reshape(-1, 9, batch.features.shape[1]).numpy()
-    rows = [int(np.flatnonzero((every == one).all(axis=(1, 2)))[0]) for one in seen]
-    shown = torch.tensor(pixels[rows]).permute(0, 3, 1, 2).float() / 127.5 - 1.0
-    with torch.inference_mode():
-        logits = model(input_ids=batch.ids, attention_mask=(batch.ids != PAD).long(), pixel_values=shown).logits
-        said = logits[:, :-1].log_softmax(-1).gather(-1, batch.targets[:, 1:].clamp(min=0)[..., None])[..., 0]
-        weights = batch.weights[:, 1:]
-        slow = -(said * weights).sum() / weights.sum()
-        assert learner.loss(batch).item() == pytest.approx(slow.item(), rel=2e-3)  # features are kept in half precision
+    total, weight = 0.0, 0.0
+    for part in parts:
+        seen = part.features.reshape(-1, 9, part.features.shape[1]).numpy()
+        rows = [int(np.flatnonzero((every == one).all(axis=(1, 2)))[0]) for one in seen]
+        shown = torch.tensor(pixels[rows]).permute(0, 3, 1, 2).float() / 127.5 - 1.0
+        with torch.inference_mode():
+            logits = model(input_ids=part.ids, attention_mask=(part.ids != PAD).long(), pixel_values=shown).logits
+        said = logits[:, :-1].log_softmax(-1).gather(-1, part.targets[:, 1:].clamp(min=0)[..., None])[..., 0]
+        total -= float((said * part.weights[:, 1:]).sum())
+        weight += float(part.weights.sum())
+    # features are kept in half precision
+    assert float(learner.loss(parts).detach()) == pytest.approx(total / weight, rel=2e-3)
 
 
 def test_a_batch_follows_from_its_number_and_every_answer_is_learned_whole(batches: Batches) -> None:
     for shares in (BEFORE, AFTER):
-        one, same = (batches.batch(7, shares, torch.device("cpu")) for _ in range(2))
-        assert torch.equal(one.ids, same.ids)
-        assert torch.equal(one.features, same.features)
-        learned = one.targets != IGNORED
-        assert torch.equal(one.targets[learned], one.ids[learned])
-        assert torch.equal(learned, one.weights > 0)
-        assert int((one.ids == IMAGE).sum()) == len(one.features)
-        assert int((one.ids == ASSISTANT).sum()) == int((one.targets == END).sum())
-    assert not torch.equal(batches.batch(8, AFTER, torch.device("cpu")).ids, one.ids)
+        parts, again = (batches.batch(7, shares, torch.device("cpu")) for _ in range(2))
+        assert [part.ids.tolist() for part in parts] == [part.ids.tolist() for part in again]
+        assert all(torch.equal(part.features, same.features) for part, same in zip(parts, again, strict=True))
+        assert sum(len(part.ids) for part in parts) == SEQUENCES
+        assert [part.ids.shape[1] for part in parts] == sorted(part.ids.shape[1] for part in parts)
+        for part in parts:
+            learned = part.targets != IGNORED
+            assert torch.equal(part.targets[learned], part.ids[learned])
+            assert torch.equal(learned, part.weights > 0)
+            assert int((part.ids == IMAGE).sum()) == len(part.features)
+            assert int((part.ids == ASSISTANT).sum()) == int((part.targets == END).sum())
+        assert batches.batch(8, shares, torch.device("cpu"))[0].ids.tolist() != parts[0].ids.tolist()
 
 
 def test_the_rate_rises_stays_and_falls() -> None:
