@@ -69,6 +69,7 @@ def make(subject, request):
         "reply": lambda: seeded_reply,
         "collection": lambda: MemoryCollection(12),
         "encoder": HashEncoder,
+        "open_encoder": lambda: lambda spec: HashEncoder(),
         "index": lambda: Brute(MemoryCollection(12).rows()),
         "dense": lambda: Listing(MemoryCollection(12)),
         "bm25": lambda: registry.load("first_stages", "bm25")(MemoryCollection(12)),

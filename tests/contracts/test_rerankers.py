@@ -13,7 +13,7 @@ from mmretrieval.stages import Candidate, Reranker
 from mmretrieval.types import Hit, ImageRecord, Query
 
 QUERY = Query("q7", text="a red bowl of soup")
-COMPOSED = Query("q8", text="the same, but blue", image_id="img2")
+COMPOSED = Query("q8", text="the same, but blue", image_id="img0")
 NUMBER = st.floats(allow_nan=True, allow_infinity=True)
 WORDS = st.text(max_size=40) | st.from_regex(r"(\[?\d{1,2}\]?[ ,>]*){0,12}", fullmatch=True)
 
