@@ -31,27 +31,30 @@ from mmretrieval.errors import UsageError
 if TYPE_CHECKING:
     from mmretrieval.evaluation.experiment import Evaluation
 
+Queries = Annotated[
+    Path, typer.Option("--queries", metavar="F.jsonl", help="Lines with qid, and text, reference (an id) or both.")
+]
+Measures = Annotated[
+    str, typer.Option("--measures", help="nDCG, AP, RR, P, R or Recall, with cutoffs; R@k is the share of hits.")
+]
+Run = Annotated[Path | None, typer.Option("--run", metavar="OUT.trec", help="Write the rankings as a TREC run.")]
+FitBlend = Annotated[
+    bool,
+    typer.Option("--fit-blend", help="First fit the weights of --hybrid blend to these queries, and keep them."),
+]
+
 
 def evaluate(
     index: IndexFolder,
-    queries: Annotated[
-        Path, typer.Option("--queries", metavar="F.jsonl", help="Lines with qid, and text, reference (an id) or both.")
-    ],
+    queries: Queries,
     qrels: Annotated[Path, typer.Option("--qrels", metavar="F.tsv", help="Lines of: qid 0 id grade.")],
-    measures: Annotated[
-        str, typer.Option("--measures", help="nDCG, AP, RR, P, R or Recall, with cutoffs; R@k is the share of hits.")
-    ] = "nDCG@10 R@1 R@10",
-    run: Annotated[
-        Path | None, typer.Option("--run", metavar="OUT.trec", help="Write the rankings as a TREC run.")
-    ] = None,
+    measures: Measures = "nDCG@10 R@1 R@10",
+    run: Run = None,
     weight: Weight = None,
     compose: Compose = "sum",
     filter: Filter = None,  # noqa: A002 (the word that users know)
     hybrid: Hybrid = None,
-    fit_blend: Annotated[
-        bool,
-        typer.Option("--fit-blend", help="First fit the weights of --hybrid blend to these queries, and keep them."),
-    ] = False,
+    fit_blend: FitBlend = False,
     rewrite: Rewrite = None,
     refine: Refine = None,
     rerank: Rerank = None,
