@@ -36,6 +36,14 @@ Hybrid = Annotated[
         "--hybrid", metavar="rrf|blend", help="Search captions and metadata, too; join by ranks or by scores."
     ),
 ]
+Fuse = Annotated[
+    str | None,
+    typer.Option(
+        "--fuse",
+        metavar="[HOW:]image=W,caption=W",
+        help="Score pictures by looks and captions; late, standard or early, as in early:image=0.7,caption=0.3.",
+    ),
+]
 Weight = Annotated[
     str | None,
     typer.Option("--weight", metavar="text=W,image=W", help="How much words and pictures count; like=W, unlike=W."),

@@ -15,6 +15,7 @@ from mmretrieval.cli.options import (
     Device,
     EncoderOverride,
     Filter,
+    Fuse,
     Hybrid,
     IndexFolder,
     IndexKind,
@@ -69,6 +70,7 @@ def search(
     explain: Explain = False,
     preset: Preset = None,
     hybrid: Hybrid = None,
+    fuse: Fuse = None,
     rewrite: Rewrite = None,
     refine: Refine = None,
     rerank: Rerank = None,
@@ -96,7 +98,7 @@ def search(
     """
     _check_wishes(strictness, alike, cutoff=cutoff, collapse=collapse)
     model = asking(mllm, replay, record, max_calls=max_calls, max_seconds=max_seconds, max_cost=max_cost, price=price)
-    stages = _stages(preset, compose, hybrid=hybrid, rewrite=rewrite, refine=refine, rerank=rerank)
+    stages = _stages(preset, compose, hybrid=hybrid, fuse=fuse, rewrite=rewrite, refine=refine, rerank=rerank)
     given: dict[str, Any] = {"weight": weight, "minus": minus or (), "like": like or (), "unlike": unlike or ()}
     query = query_of(text, images=image or (), compose=compose, filter=parse_filter(filter), **given)
     more = {"encoder": encoder, "index_kind": index_kind, "device": device, **model, **stages}
@@ -116,7 +118,7 @@ def _check_wishes(strictness: float | None, alike: float | None, *, cutoff: bool
 
 def _stages(preset: str | None, compose: str, **stages: str | list[str] | None) -> dict[str, Any]:
     """The arguments that name stages; none with a preset, which names them itself."""
-    named = {name: value for name, value in stages.items() if value}
+    named = {name: value for name, value in stages.items() if value not in (None, [])}
     if preset is not None and (named or compose != "sum"):
         options = ", ".join(f"--{name}" for name in stages)
         raise UsageError(f"a preset names the stages and how a query is joined: leave out {options} and --compose")
