@@ -28,17 +28,18 @@ PARTS = 4  # that a batch is cut into by length, so that little of the work goes
 QUESTIONS = 4  # about one picture, one after the other
 SHEET_QUESTIONS = 2
 FIRST_WEIGHT = 4.0  # of the token that decides, in answers that are one choice
+CHANGED_WEIGHT = 5.0  # of the words of a changed sentence that the change is about
 FEWEST, MOST = 2, 6  # pictures of a labelled list
 
 # shares of the tasks: sentences first, since they teach every slot at once
 BEFORE: Mapping[str, float] = {"caption": 0.7, "items": 0.1, "target": 0.1, "fits": 0.1}
 AFTER: Mapping[str, float] = {
-    "caption": 0.15,
-    "items": 0.05,
-    "target": 0.22,
-    "fits": 0.44,
-    "listed": 0.06,
-    "sheet": 0.08,
+    "caption": 0.08,
+    "items": 0.08,
+    "target": 0.36,
+    "fits": 0.42,
+    "listed": 0.03,
+    "sheet": 0.03,
 }
 
 
@@ -107,7 +108,7 @@ class Batches:
         changed, words = edit(self.scenes[row], rng)
         dialogue.picture(self.features[1][row])
         dialogue.words(prompts.TARGET.format(words))
-        dialogue.answer(vlm_words.sentence(changed))
+        dialogue.changed_answer(vlm_words.sentence(changed), vlm_words.sentence(self.scenes[row]), CHANGED_WEIGHT)
 
     def _fits(self, dialogue: Dialogue, rng: Random) -> None:
         row = self._some(rng)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from difflib import SequenceMatcher
 from typing import TYPE_CHECKING
 
 from mmretrieval.training.vlm_folder import ASSISTANT, END, IMAGE, START, USER
@@ -40,11 +41,23 @@ class Dialogue:
 
     def answer(self, text: str, first_weight: float = 1.0) -> None:
         """`first_weight` counts the first token more, where all depends on it."""
-        self._given([ASSISTANT])
         said = [*self.encode(text), END]
-        self.ids += said
-        self.targets += said
-        self.weights += [first_weight] + [1.0] * (len(said) - 1)
+        self._said(said, [first_weight] + [1.0] * (len(said) - 1))
+
+    def changed_answer(self, text: str, before: str, weight: float) -> None:
+        """An answer whose tokens count `weight` times as much where it leaves the words of `before`."""
+        said, old = [*self.encode(text), END], [*self.encode(before), END]
+        weights = [1.0] * len(said)
+        for kind, _, _, start, stop in SequenceMatcher(None, old, said, autojunk=False).get_opcodes():
+            if kind != "equal":  # what was deleted shows in the token that comes instead
+                weights[start : max(stop, start + 1)] = [weight] * max(stop - start, 1)
+        self._said(said, weights)
+
+    def _said(self, ids: list[int], weights: list[float]) -> None:
+        self._given([ASSISTANT])
+        self.ids += ids
+        self.targets += ids
+        self.weights += weights
 
     def _given(self, ids: list[int]) -> None:
         self.ids += ids

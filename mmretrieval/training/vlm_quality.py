@@ -20,7 +20,8 @@ from mmretrieval.demo.edits import edit
 from mmretrieval.demo.render import render
 from mmretrieval.demo.sample import scene
 from mmretrieval.demo.scenes import Scene
-from mmretrieval.demo.write import SIZE
+from mmretrieval.demo.wording import choose_facts
+from mmretrieval.demo.write import MENTIONED, SIZE
 from mmretrieval.errors import MMRetrievalError
 from mmretrieval.training import vlm_words
 
@@ -134,7 +135,7 @@ def _pairs(
     rng = Random(f"pairs:{seed}")
     asks: list[Ask] = []
     for number, (one, image, other) in enumerate(zip(shown, drawn, edited, strict=True)):
-        facts = vlm_words.said(one, rng)
+        facts = choose_facts(one, MENTIONED, rng)
         if facts <= other.facts:  # say what the edit changed, too; a scene that only lost something has nothing to say
             facts = vlm_words.with_subjects(one, facts | (one.facts - other.facts))
         if facts <= other.facts:

@@ -30,8 +30,8 @@ from mmretrieval.demo.vocabulary import (
 from mmretrieval.demo.wording import article, choose_facts, describe, enumerate_phrases, kinds
 from mmretrieval.training import slots
 
-SHARES = (0.15, 0.3, 0.5, 0.75, 0.75, 1.0)  # of the facts that a question mentions
-KINDS_ALONE = 0.2  # of the questions mention nothing but kinds
+SHARES = (0.05, 0.05, 0.1, 0.2, 0.4, 0.75, 1.0)  # of the facts that a question mentions; short ones teach most
+KINDS_ALONE = 0.1  # of the questions mention nothing but kinds
 _OPENINGS = ("a picture of ", "a photo of ", "a drawing of ", "show me ")
 _Forms = dict[str, tuple[tuple[str, str], ...]]
 

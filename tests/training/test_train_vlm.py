@@ -20,7 +20,7 @@ from mmretrieval.training import pool, vlm_features, vlm_sheets, vlm_words
 from mmretrieval.training.clip import TrainingReport
 from mmretrieval.training.vlm import rate, train
 from mmretrieval.training.vlm_batches import AFTER, BEFORE, SEQUENCES, Batches
-from mmretrieval.training.vlm_dialogue import IGNORED
+from mmretrieval.training.vlm_dialogue import IGNORED, Dialogue
 from mmretrieval.training.vlm_folder import ASSISTANT, END, IMAGE, PAD, START, USER
 from mmretrieval.training.vlm_learner import Learner
 
@@ -175,3 +175,15 @@ def test_a_damaged_checkpoint_is_named(trained: Path, tmp_path: Path) -> None:
     (copy / "training" / "checkpoint" / "module.safetensors").write_bytes(b"short")
     with pytest.raises(InvalidData, match="start again without --resume"):
         train_steps(copy, 3, resume=True)
+
+
+def test_the_words_a_change_is_about_count_more() -> None:
+    vocabulary = {word: number for number, word in enumerate("abcdef", start=10)}
+    dialogue = Dialogue(lambda text: [vocabulary[word] for word in text.split()])
+    dialogue.user()
+    dialogue.changed_answer("a x b".replace("x", "e f"), "a b", 5.0)
+    assert dialogue.weights == [0.0, 0.0, 0.0, 1.0, 5.0, 5.0, 1.0, 1.0]
+    shorter = Dialogue(lambda text: [vocabulary[word] for word in text.split()])
+    shorter.changed_answer("a d", "a b c d", 5.0)
+    assert shorter.weights == [0.0, 0.0, 1.0, 5.0, 1.0]
+    assert shorter.targets == [IGNORED, IGNORED, 10, 13, END]
