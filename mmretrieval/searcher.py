@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from mmretrieval import registry
 from mmretrieval.asks import MLLM
 from mmretrieval.budget import Budget
 from mmretrieval.calls import Calls
@@ -21,16 +20,14 @@ from mmretrieval.cutoff import STRICTNESS, Cutoff, Unrelated
 from mmretrieval.encoders import is_demo
 from mmretrieval.errors import UsageError
 from mmretrieval.finishing import search as search_and_finish
-from mmretrieval.fusion import Fusion
+from mmretrieval.named_stages import NamedStages
 from mmretrieval.near_duplicates import THRESHOLD
 from mmretrieval.near_duplicates import checked as checked_threshold
-from mmretrieval.opening import check_hybrid, open_first_stage, open_model
+from mmretrieval.opening import open_model
 from mmretrieval.pipeline import OnError, Pipeline
 from mmretrieval.planned import Planned, planned_calls
 from mmretrieval.planner import AUTO
 from mmretrieval.protocols import Encoder
-from mmretrieval.specs import make, parse_spec
-from mmretrieval.stages import Stage
 from mmretrieval.types import MINUS_WEIGHT, Compose, Encoded, Part, Query, Ranking
 
 if TYPE_CHECKING:
@@ -51,10 +48,6 @@ def _picture(image: Path | str | Image | NDArray[np.floating[Any]] | None) -> Pa
     if isinstance(image, np.ndarray):
         return Encoded(tuple(image.ravel().tolist()))
     return Path(image) if isinstance(image, str) else image
-
-
-def _each(specs: str | Sequence[str]) -> Sequence[str]:
-    return [specs] if isinstance(specs, str) else specs
 
 
 def doubts(collection: Collection) -> tuple[str, ...]:
@@ -121,40 +114,34 @@ class Searcher:
         without an index, UsageError for an unknown `index_kind`, `hybrid` or method (see `mmretrieval list`), for a
         method that asks a language model when none is named, and for a model that none asks.
         """
-        refiners = [make("refiners", spec) for spec in _each(refine)]
-        for kind, specs in (("rewriters", rewrite), ("rerankers", rerank)):
-            for spec in _each(specs):
-                registry.load(kind, parse_spec(spec)[0])
-        if index_kind != AUTO:
-            registry.load("indexes", parse_spec(index_kind)[0])  # a misspelt kind is told before anything is opened
-        check_hybrid(hybrid)
-        fusion = None if fuse is None else Fusion.parse(fuse)
+        named = NamedStages(
+            index_kind=index_kind,
+            hybrid=hybrid,
+            fuse=fuse,
+            rewrite=rewrite,
+            refine=refine,
+            rerank=rerank,
+            asks=mllm is not None,
+            device=device,
+        )
         with ExitStack() as undo:
             collection = Collection.open(Path(index))
             undo.callback(collection.close)
             checked = CheckedEncoder(collection, encoder, device)
-
-            def made(snapshot: Collection) -> list[Stage]:
-                nonlocal checked
-                checked = checked.over(snapshot)
-                given = {"encoder": checked, "collection": snapshot}
-                first = open_first_stage(
-                    snapshot, checked, index_kind=index_kind, hybrid=hybrid, fuse=fusion, device=device
-                )
-                rewriters = [make("rewriters", spec, **given) for spec in _each(rewrite)]
-                if fusion is not None:
-                    own_caption = registry.load("rewriters", "own_caption")
-                    rewriters.append(own_caption(snapshot, share=fusion.caption, ask=mllm is not None))
-                return [*rewriters, first, *refiners, *(make("rerankers", spec, **given) for spec in _each(rerank))]
-
-            stages = made(collection)
+            stages = named.over(collection, checked)
             calls = open_model(stages, mllm, Path(index), budget=budget, record=record, device=device)
             own = calls if calls is not mllm else None  # one that was given is closed by its owner
             if own:
                 undo.callback(own.close)
             pipeline = Pipeline(stages, calls, collection)
             undo.pop_all()
-        return cls(collection, pipeline, lambda snapshot: Pipeline(made(snapshot), calls, snapshot), own)
+
+        def over(snapshot: Collection) -> Pipeline:
+            nonlocal checked
+            checked = checked.over(snapshot)
+            return Pipeline(named.over(snapshot, checked), calls, snapshot)
+
+        return cls(collection, pipeline, over, own)
 
     def refresh(self) -> bool:
         """Go over to what a writer has committed since; whether there was anything. For programs that run for long.

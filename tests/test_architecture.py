@@ -20,10 +20,11 @@ LEVELS = {
           images pixels sheet reading sniff quiet looking batches creation compaction demo.draw_animals demo.draw_food
           demo.draw_ingredients demo.draw_nature demo.edits demo.pen demo.render demo.sample demo.scenes
           demo.vocabulary demo.wording canary hub devices model_noise benchmarks
-          reference transcript budget recording reply_cache evaluation.queries evaluation.runs""",
+          reference pooling transcript budget recording reply_cache evaluation.queries evaluation.runs""",
     2: "encoders indexes rewriters first_stages refiners rerankers mllms datasets",
     3: """collection checked_encoder encoder_names mllm_names calls indexing indexing_vectors preparing pipeline planner
-          planned captions captioning opening finishing cutoff stand_ins near_duplicates evaluation demo training""",
+          planned named_stages captions captioning opening finishing cutoff stand_ins near_duplicates
+          evaluation demo training""",
     4: "searcher making presets bench demo.tour cli __init__ __main__",
 }
 LEVEL_OF = {room: level for level, rooms in LEVELS.items() for room in rooms.split()}
