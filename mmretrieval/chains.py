@@ -98,14 +98,19 @@ def chain(text: str, names: Names, *, is_alone: bool = False) -> Found | None:
         is_cut = run[-1].is_open and run[-1].end == len(text)
         kept = run[:-1] if is_cut else run
         found = _resolved([item.name for item in kept], names)
-        if not found.places or not (is_alone or _is_order(text, kept or run, signs, len(names))):
+        if (
+            found.strange > 2 * len(found.places)
+            or not found.places
+            or not (is_alone or _is_order(text, kept or run, signs, len(names)))
+        ):
             continue
         is_cut = is_cut or bool(_CUT.fullmatch(text, run[-1].end))
         is_loose = found.is_loose or len({(item.is_marked, item.is_closed_alone) for item in kept}) > 1
         found = replace(found, is_broken=is_cut, is_loose=is_loose)
         if best is None or len(set(found.places)) >= len(set(best.places)):
             best = found
-    return best or _numbered_lines(text, names)
+    lines = _numbered_lines(text, names)
+    return lines if lines and (best is None or len(set(lines.places)) > len(set(best.places))) else best
 
 
 def broken_off(text: str, names: Names) -> Found | None:

@@ -29,7 +29,7 @@ _SETTLED = re.compile(
     re.IGNORECASE,
 )
 _NUMBER = r"[-+]?\d{1,9}(?:\.\d{1,9})?"
-_ARROWS = re.compile(r"[=:\-–>|\s*\"'`]{1,8}")
+_ARROWS = r"(?:[=:–>|\s*\"'`]|-(?=[>\s-])){1,8}"
 
 
 def is_choice_key(key: object) -> bool:
@@ -107,7 +107,7 @@ def pairs_by_line(text: str, names: Sequence[str]) -> Iterator[tuple[str, float]
     if not name:
         return
     entry = re.compile(
-        rf"[\s*#-]{{0,8}}(?:{_NOUN}\s{{0,2}})?[\[(\"'#]?\s?(?P<name>{name})\s?[\])\"']?{_ARROWS.pattern}"
+        rf"[\s*#-]{{0,8}}(?:{_NOUN}\s{{0,2}})?[\[(\"'#]?\s?(?P<name>{name})\s?[\])\"']?{_ARROWS}"
         rf"(?:(?:grade|score)\W{{0,3}})?(?P<grade>{_NUMBER})(?:\s?/\s?\d{{1,3}})?(?![\w/])",
         re.IGNORECASE,
     )

@@ -58,7 +58,7 @@ def _order(answer: str, names: Names) -> Found | None:
         found = replace(found, is_loose=found.is_loose or not is_strict)
         if isinstance(value, Mapping):
             return found
-        if array is None and len(found.places) >= found.strange:
+        if array is None and found.strange <= 2 * len(found.places):
             array = found
     if array and (len(array.places) + array.strange > 1 or _ONE_ARRAY.fullmatch(answer)):
         return array
