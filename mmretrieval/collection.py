@@ -17,13 +17,13 @@ import numpy as np
 
 from mmretrieval.catalog import Catalog, folder_bytes
 from mmretrieval.creation import VECTORS
+from mmretrieval.described import Described
 from mmretrieval.errors import InvalidData, NotFound
-from mmretrieval.features import MANIFEST, Feature, count_features, read_features
+from mmretrieval.features import count_features
 from mmretrieval.filters.fields import FieldUse
 from mmretrieval.filters.matching import Filters
 from mmretrieval.lexicon import Lexicon
 from mmretrieval.order import Order, version_of
-from mmretrieval.records import Records
 from mmretrieval.roots import find_root
 from mmretrieval.segments import Rows, Segment, map_segment
 
@@ -32,10 +32,9 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 _TRIES = 5
-_PAGE = 500
 
 
-class Collection(Records):
+class Collection(Described):
     """Records with their vectors, read only. Use it as a context manager, or close it. Safe to use from many threads.
 
     `ids` are sorted; position p of any `Rows` belongs to `ids[p]`.
@@ -147,32 +146,6 @@ class Collection(Records):
         """The weights of the channels in a blend that were fitted for this collection; empty before that."""
         weights: dict[str, float] = self._meta.get("blend", {}).get("weights", {})
         return weights
-
-    # What is said of the pictures
-
-    def features(self, record_id: str) -> Mapping[str, str]:
-        """Caption, ingredients and aspects of a record, by kind, without those that are empty; raises NotFound."""
-        stored = self.feature_rows([record_id]).get(record_id, {})
-        said = {kind: feature.text for kind, feature in stored.items()} | {"caption": self.record(record_id).caption}
-        return {kind: text for kind, text in said.items() if text}
-
-    def feature_rows(self, ids: Sequence[str]) -> dict[str, dict[str, Feature]]:
-        """What models and hands wrote of these records, with state and origin; ids without any are left out."""
-        return read_features(self._catalog, ids)
-
-    def descriptions(self) -> Iterator[dict[str, Any]]:
-        """For every record that anything is said of: its id, and the kind, origin, state, reason and text of each.
-
-        A caption without a row of its own is the manifest's; one that was made but failed stands beside it.
-        """
-        for start in range(0, self.count, _PAGE):
-            part = self.ids[start : start + _PAGE]
-            features = self.feature_rows(part)
-            for record in self.records(part):
-                told = list(features.get(record.id, {}).values())
-                if record.caption and all(record.caption != feature.text for feature in told):
-                    told.insert(0, Feature("caption", record.caption, origin=MANIFEST))
-                yield from ({"id": record.id, "kind": feature.kind, **feature.to_dict()} for feature in told)
 
     # Filters
 

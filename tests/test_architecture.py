@@ -15,8 +15,9 @@ HEAVY = ("torch", "open_clip", "transformers", "faiss", "gradio", "pyarrow", "on
 LEVELS = {
     0: "errors types asks vectors registry protocols untrusted",
     1: """stages driver glue ordering verdicts answers chains choosing parsing windows
-          composition prompts list_prompts caption_text describing fusion specs filters storage segments full_text lexicon remembering catalog
-          features manifest lock scan ledger ids plan changes lookahead order records roots ready_vectors vector_writer
+          composition prompts list_prompts caption_text describing fusion
+          specs filters storage segments full_text lexicon remembering catalog features described
+          manifest lock scan ledger ids plan changes lookahead order records roots ready_vectors vector_writer
           images pixels sheet reading sniff quiet looking batches creation compaction demo.draw_animals demo.draw_food
           demo.draw_ingredients demo.draw_nature demo.edits demo.pen demo.render demo.sample demo.scenes
           demo.vocabulary demo.wording canary hub devices model_noise benchmarks

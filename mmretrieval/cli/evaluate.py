@@ -15,6 +15,7 @@ from mmretrieval.cli.options import (
     Device,
     EncoderOverride,
     Filter,
+    Fuse,
     Hybrid,
     IndexFolder,
     IndexKind,
@@ -26,6 +27,7 @@ from mmretrieval.cli.options import (
     parse_filter,
 )
 from mmretrieval.cli.report import Report, row
+from mmretrieval.cli.sweeping import is_sweep, swept
 from mmretrieval.errors import UsageError
 
 if TYPE_CHECKING:
@@ -55,6 +57,7 @@ def evaluate(
     filter: Filter = None,  # noqa: A002 (the word that users know)
     hybrid: Hybrid = None,
     fit_blend: FitBlend = False,
+    fuse: Fuse = None,
     rewrite: Rewrite = None,
     refine: Refine = None,
     rerank: Rerank = None,
@@ -73,7 +76,8 @@ def evaluate(
     """Measure an index on queries with known answers.
 
     Prints measure, value and query type. A composed query's reference is never an answer; --weight and --compose hold
-    for composed queries. With --filter it is as if the index held nothing but the records that it keeps.
+    for composed queries. With --filter it is as if the index held nothing but the records that it keeps. --fuse
+    sweep, or standard:sweep, tells each measure for every weight of captions.
     """
     from mmretrieval.cli.progress import Bar
     from mmretrieval.evaluation.experiment import evaluate as measure
@@ -87,11 +91,14 @@ def evaluate(
     rows = joined_by(read_queries(queries), weight, compose)
     if fit_blend and hybrid != "blend":
         raise UsageError("--fit-blend fits the weights of a blend: give it with --hybrid blend")
-    model = asking(mllm, replay, record, max_calls=max_calls, max_seconds=max_seconds, max_cost=max_cost, price=price)
-    stages: dict[str, Any] = {"rewrite": rewrite or (), "refine": refine or (), "rerank": rerank or (), **model}
     more: dict[str, Any] = {"encoder": encoder, "index_kind": index_kind, "device": device}
+    named = {"hybrid": hybrid, "rewrite": rewrite, "refine": refine, "rerank": rerank}
+    if fuse is not None and is_sweep(fuse):
+        return swept(index, fuse, rows, judgements, wanted, kept, {**named, "mllm": mllm or replay, "run": run}, **more)
+    model = asking(mllm, replay, record, max_calls=max_calls, max_seconds=max_seconds, max_cost=max_cost, price=price)
+    stages: dict[str, Any] = {"fuse": fuse, **{name: value for name, value in named.items() if value is not None}}
     fitted = fitting.fit_blend(index, rows, judgements, kept, **more) if fit_blend else None
-    with Searcher.open(index, hybrid=hybrid, **stages, **more) as searcher, Bar("queries") as bar:
+    with Searcher.open(index, **stages, **model, **more) as searcher, Bar("queries") as bar:
         rows, judgements, told = filtered(searcher.collection, kept, rows, judgements)
         result = measure(searcher, rows, judgements, wanted, progress=bar)
     warnings = [*told, *result.warnings, *(_written(run, result) if run is not None else ())]
