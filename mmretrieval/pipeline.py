@@ -19,6 +19,7 @@ from mmretrieval.driver import Outcome, drive
 from mmretrieval.errors import MMRetrievalError, NotFound, UsageError
 from mmretrieval.filters.parser import both
 from mmretrieval.glue import glue
+from mmretrieval.pooling import is_pooled, search_pooled
 from mmretrieval.stages import Candidate, Flow, Refiner, Reranked, Reranker, Rewriter, Rewritten, Stage
 from mmretrieval.types import Hit, Query, Ranking, Step
 from mmretrieval.verdicts import Verdict, joined, of_glued, of_reranked, of_rewritten, with_failed_asks
@@ -137,7 +138,7 @@ class Pipeline:
 
     def _first(self, searches: Sequence[_Search], top_k: int) -> None:
         began = perf_counter()
-        rankings = self.first_stage.search([search.query for search in searches], top_k)
+        rankings = search_pooled(self.first_stage, [search.query for search in searches], top_k)
         seconds = (perf_counter() - began) / len(searches)
         name = self.first_stage.name
         if len(rankings) != len(searches):
@@ -155,8 +156,14 @@ class Pipeline:
             search.steps.append(Step(name, seconds, "repaired" if dropped else "ok", note=note))
 
     def _cut(self, searches: Sequence[_Search], cut: Cut) -> None:
-        rankings = cut([Ranking(search.query, search.hits) for search in searches])
-        for search, ranking in zip(searches, rankings, strict=True):
+        """Scores of a query that was taken apart are not those of the first stage, so nothing is cut there."""
+        able = [search for search in searches if not is_pooled(search.query)]
+        for search in searches:
+            if is_pooled(search.query):
+                told = "it was taken apart, and scores of parts have no cutoff"
+                search.warnings.append(f"query '{search.given.id}': {told}, so nothing was cut")
+        rankings = cut([Ranking(search.query, search.hits) for search in able]) if able else []
+        for search, ranking in zip(able, rankings, strict=True):
             search.hits = ranking.hits
             search.steps += ranking.steps
             search.warnings += ranking.warnings

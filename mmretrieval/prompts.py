@@ -26,6 +26,7 @@ VERSIONS: Mapping[str, str] = MappingProxyType(
         "ingredients": "ingredients-1",
         "aspects": "aspects-1",
         "target": "target-1",
+        "parts": "parts-1",
         "fits": "fits-1",
         "grades": "grades-1",
         "list": "list-1",
@@ -60,6 +61,21 @@ _FULL_TARGET = (
     'Imagine this picture after the following change: "{}". Describe the changed picture in one or two factual '
     "sentences of at most 60 words. Say what the change brings, and keep what it leaves as it is. Describe only what "
     "would be seen, and mention neither this picture nor the change itself. Answer with the description alone."
+)
+_FULL_PARTS = (
+    'Take this search for pictures apart: "{}". Answer with one JSON object and nothing else: {{"wanted": [...], '
+    '"avoided": [...]}}. "wanted" lists 1 to {} short phrases of at most 12 words, each clear without the others: a '
+    'thing with its own number, colour and place, an action or relation, a background. "avoided" lists what must not '
+    "be seen, named without the word no; it is empty when nothing is to be left out. Add nothing that the search does "
+    "not say."
+)
+PARTS_SCHEMA: Mapping[str, Any] = MappingProxyType(
+    {
+        "type": "object",
+        "properties": {name: {"type": "array", "items": {"type": "string"}} for name in ("wanted", "avoided")},
+        "required": ["wanted", "avoided"],
+        "additionalProperties": False,
+    }
 )
 
 # A plan of captions: each is bound to one aspect, so that together they cover more than one prompt asked again.
@@ -113,6 +129,11 @@ _ANSWER_WITH = {
     "1": "Answer with one digit: 1 if it does, 0 if not.",
     "grade": "Grade it from 0 (nothing fits) to 9 (every detail fits). Answer with one digit.",
 }
+
+
+def parts(query: str, most: int) -> Generate:
+    """What a query in words wants and what it avoids, as JSON; small models have no short form of it."""
+    return Generate((_FULL_PARTS.format(said(query), most),), max_tokens=40 * most, schema=dict(PARTS_SCHEMA))
 
 
 def fits(image: Image, query: str, *, answer: Answer = "yes", hint: str = "") -> ScoreChoices:

@@ -35,12 +35,13 @@ def names(kind: str) -> list[str]:
 
 
 def load(kind: str, name: str) -> type[Any]:
-    """The class behind a name.
+    """The class behind a name; it may be written with hyphens, as in "target-caption".
 
     Raises UsageError for an unknown name, MissingExtra when a package it stands on is not installed.
     """
-    if name in _files(kind):
-        return _extension(_imported(f"mmretrieval.{kind}.{name}", f"'{name}' in {kind}"))
+    file = name.replace("-", "_")
+    if file in _files(kind):
+        return _extension(_imported(f"mmretrieval.{kind}.{file}", f"'{name}' in {kind}"))
     entry = _entries(kind).get(name)
     if entry is None:
         known = ", ".join(names(kind)) or "there is none yet"

@@ -128,10 +128,9 @@ def test_hybrid_search_may_be_a_presets_first_stage(idx, tmp_path):
 
 
 def test_what_a_stage_lacks_or_does_not_take_is_told(idx, tmp_path):
-    with pytest.raises(
-        MissingPrerequisite, match="'square' needs the method 'target_caption' to rewrite and the method"
-    ):
-        open_preset(read_preset("square"), idx)
+    lacking = written(tmp_path, '[[stages]]\nverb = "rewrite"\nmethod = "tidy"\n' + DENSE)
+    with pytest.raises(MissingPrerequisite, match="needs the method 'tidy' to rewrite"):
+        open_preset(lacking, idx)
     unknown = written(tmp_path, DENSE + '[[stages]]\nverb = "refine"\nmethod = "superglobal"\ndepht = 4\n')
     with pytest.raises(UsageError, match="'superglobal' has no setting 'depht'"):
         open_preset(unknown, idx)
