@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from mmretrieval import registry
+from mmretrieval.encoders import open_encoder
 from mmretrieval.fusion import Fusion
 from mmretrieval.opening import check_hybrid, open_first_stage
 from mmretrieval.planner import AUTO
@@ -40,6 +42,7 @@ class NamedStages:
         self._refiners: list[Stage] = [make("refiners", spec) for spec in _each(refine)]
         self._rewrite, self._rerank = _each(rewrite), _each(rerank)
         self._index_kind, self._hybrid, self._asks, self._device = index_kind, hybrid, asks, device
+        self._open_encoder = cache(partial(open_encoder, device=device))  # loaded once for all snapshots
         self._fusion = None if fuse is None else Fusion.parse(fuse)
         check_hybrid(hybrid)
         if index_kind != AUTO:
@@ -50,7 +53,7 @@ class NamedStages:
 
     def over(self, collection: Collection, encoder: Encoder) -> list[Stage]:
         """The stages in their order: rewriters, the first stage, refiners, rerankers."""
-        given = {"encoder": encoder, "collection": collection}
+        given = {"encoder": encoder, "collection": collection, "open_encoder": self._open_encoder}
         rewriters = [make("rewriters", spec, **given) for spec in self._rewrite]
         if self._fusion is not None:
             own_caption = registry.load("rewriters", "own_caption")
