@@ -92,9 +92,9 @@ def test_a_conversation_is_told_from_words():
 @pytest.mark.parametrize("sought", ALL, ids=NAMES)
 def test_reasoning_is_written_before_the_ranking(sought):
     ask = list_prompts.reasoned_list(PICTURES, sought)
-    assert list(ask.schema["properties"]) == ["requirements", "pictures", "ranking"]
+    assert list(ask.schema["properties"]) == ["requirements", "evaluations", "ranking"]
     told = words_of(ask.parts)
-    assert told.index('"requirements"') < told.index('"pictures"') < told.index('"ranking"')
+    assert told.index('"requirements"') < told.index('"evaluations"') < told.index('"ranking"')
     assert "4" in told
 
 
