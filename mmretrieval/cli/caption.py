@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mmretrieval.cli.asking import MaxCalls, MaxCost, MaxSeconds, Mllm, Price, Record, Replay, asking
 from mmretrieval.cli.options import Captions, Device, EncoderOverride, IndexFolder, Json
 from mmretrieval.cli.report import PARTIAL, Report, row
 from mmretrieval.errors import UsageError
 
 if TYPE_CHECKING:
-    from mmretrieval.budget import Budget
     from mmretrieval.captioning import CaptionReport
 
 _TEXTS = ("caption", "aspects")  # what the channel of captions is made of
@@ -21,9 +21,7 @@ _TEXTS = ("caption", "aspects")  # what the channel of captions is made of
 
 def caption(
     index: IndexFolder,
-    mllm: Annotated[
-        str | None, typer.Option("--mllm", metavar="NAME", help="demo, openai:MODEL@URL, a transformers id or folder.")
-    ] = None,
+    mllm: Mllm = None,
     what: Annotated[str, typer.Option("--what", metavar="KIND,…", help="caption, ingredients, aspects.")] = "caption",
     replace: Annotated[
         str | None,
@@ -36,15 +34,12 @@ def caption(
         typer.Option("--set", metavar="ID TEXT", help="Write one by hand; an empty TEXT takes it back."),
     ] = None,
     captions: Captions = None,
-    max_calls: Annotated[
-        int | None, typer.Option("--max-calls", min=0, help="Ask the model no more than this.")
-    ] = None,
-    max_seconds: Annotated[
-        float | None, typer.Option("--max-seconds", min=0, help="Ask it no longer than this.")
-    ] = None,
-    record: Annotated[
-        Path | None, typer.Option("--record", metavar="FILE", help="Write all questions and answers to a file.")
-    ] = None,
+    max_calls: MaxCalls = None,
+    max_seconds: MaxSeconds = None,
+    max_cost: MaxCost = None,
+    price: Price = None,
+    record: Record = None,
+    replay: Replay = None,
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Pictures described together.")] = 16,
     encoder: EncoderOverride = None,
     device: Device = None,
@@ -56,18 +51,16 @@ def caption(
     cleanly, and the next run goes on. Without --mllm and --set it prints what there is: id, kind, origin, state, text.
     """
     kinds = _names(what)
-    if hand is not None and mllm is not None:
+    model = asking(mllm, replay, record, max_calls=max_calls, max_seconds=max_seconds, max_cost=max_cost, price=price)
+    if hand is not None and model["mllm"] is not None:
         raise UsageError("--set writes by hand and --mllm lets a model write: give one of them")
-    if mllm is None and hand is None:
-        return _shown(index)
     more = {"encoder": encoder, "device": device, "captions": captions}
     if hand is not None:
         return _set(index, hand, kinds, more)
-    assert mllm is not None
-    from mmretrieval.budget import Budget
-
-    budget = Budget(max_calls, max_seconds)
-    report = _described(index, mllm, kinds, _names(replace or ""), batch_size, budget, record, encoder, device)
+    if model["mllm"] is None:
+        return _shown(index)
+    replacing = _names(replace or "")
+    report = _described(index, model, kinds, replacing, batch_size=batch_size, encoder=encoder, device=device)
     told = _follow(index, more) if any(kind in _TEXTS for kind in kinds) else {}
     return _report(report, told)
 
@@ -78,12 +71,11 @@ def _names(text: str) -> tuple[str, ...]:
 
 def _described(
     index: Path,
-    mllm: str,
+    model: Mapping[str, Any],
     kinds: tuple[str, ...],
     replacing: tuple[str, ...],
+    *,
     batch_size: int,
-    budget: Budget,
-    record: Path | None,
     encoder: str | None,
     device: str | None,
 ) -> CaptionReport:
@@ -98,7 +90,7 @@ def _described(
 
     with (
         Collection.open(index) as collection,
-        closing(open_calls(mllm, index, budget=budget, record=record, device=device)) as calls,
+        closing(open_calls(folder=index, device=device, **model)) as calls,
         Bar("pictures") as bar,
         stoppable() as stop,
     ):
