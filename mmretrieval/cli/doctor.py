@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from mmretrieval.cli.options import Json
+from mmretrieval.cli.asking import Mllm
+from mmretrieval.cli.options import Device, Json
 from mmretrieval.cli.report import Report, row
 from mmretrieval.errors import MissingPrerequisite, MMRetrievalError
 
@@ -38,12 +39,13 @@ class Check:
     detail: str
 
 
-def doctor(json: Json = False) -> Report:
+def doctor(mllm: Mllm = None, device: Device = None, json: Json = False) -> Report:
     """Check that all that is needed is here.
 
-    Python, packages, the demo model, SQLite's text search, model cache, disk and threads.
+    Python, packages, the demo model, SQLite's text search, model cache, disk and threads. With --mllm a language model
+    instead: whether it sees pictures, tells yes from no, keeps to the picture when the order changes, and its time.
     """
-    checks = [check for look in LOOKS for check in look()]
+    checks = [check for look in LOOKS for check in look()] if mllm is None else list(_language_model(mllm, device))
     problems = [f"{check.name}: {check.detail}" for check in checks if not check.ok]
     return Report(
         fields={"checks": [{"name": check.name, "ok": check.ok, "detail": check.detail} for check in checks]},
@@ -133,6 +135,18 @@ def _compute() -> Iterator[Check]:
     asked = os.environ.get("OMP_NUM_THREADS", "not set")
     told = f"{device}, {os.cpu_count()} cores, {torch.get_num_threads()} threads, OMP_NUM_THREADS {asked}"
     yield Check("compute", True, told)
+
+
+def _language_model(name: str, device: str | None) -> Iterator[Check]:
+    from mmretrieval.mllm_checkup import check_up
+    from mmretrieval.mllm_names import open_mllm
+
+    model = open_mllm(name, device=device)
+    try:
+        for finding in check_up(model):
+            yield Check(finding.name, finding.ok, finding.detail)
+    finally:
+        model.close()
 
 
 LOOKS: tuple[Callable[[], Iterator[Check]], ...] = (

@@ -84,17 +84,23 @@ def pick_dtype(name: str, device: torch.device, parameters: int) -> torch.dtype:
 
 
 def _processor(folder: Folder) -> Any:
+    if not any((folder.path / name).is_file() for name in ("processor_config.json", "preprocessor_config.json")):
+        raise _sees_nothing(folder)
     try:
         processor = AutoProcessor.from_pretrained(folder.path, local_files_only=True, trust_remote_code=False)
     except Exception as error:
         raise _unreadable(folder, "its processor", error) from error
     if not hasattr(processor, "image_processor") or not hasattr(processor, "tokenizer"):
-        raise InvalidData(
-            f"{folder.shown} has no processor for pictures ({type(processor).__name__}), so it is no vision-language "
-            "model: use one whose pipeline on the hub is image-text-to-text"
-        )
+        raise _sees_nothing(folder)
     processor.tokenizer.padding_side = "left"
     return processor
+
+
+def _sees_nothing(folder: Folder) -> InvalidData:
+    return InvalidData(
+        f"{folder.shown} has no processor for pictures, so it is no vision-language model: use one whose pipeline on "
+        "the hub is image-text-to-text"
+    )
 
 
 def _model(folder: Folder, dtype: torch.dtype) -> Any:

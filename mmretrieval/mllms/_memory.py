@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 from collections.abc import Callable, Hashable, Sequence
 from typing import TypeVar
@@ -43,16 +42,12 @@ def in_batches(
     waiting = sorted(range(len(sizes)), key=lambda at: (first_of[kinds[at]], -sizes[at], at))
     while waiting:
         batch = _first(waiting, sizes, kinds, room.most)
-        try:
-            results: Sequence[T | Exception] = run(batch)
-        except Exception as error:  # noqa: BLE001 - models are foreign code; each ask of the batch tells it
-            if is_out_of_memory(error):
-                _free()
-                if len(batch) > 1:
-                    room.halve(len(batch) * sizes[batch[0]])
-                    continue
-            # One by one, so that one bad member does not spoil the others.
-            results = _one_by_one(batch, run) if len(batch) > 1 else [error]
+        results = _tried(batch, run)
+        if len(batch) > 1 and isinstance(results[0], Exception):
+            if is_out_of_memory(results[0]):
+                room.halve(len(batch) * sizes[batch[0]])
+                continue
+            results = [result for at in batch for result in _tried([at], run)]  # so that one does not spoil the others
         found.update(zip(batch, results, strict=True))
         waiting = waiting[len(batch) :]
     return [found[at] for at in range(len(sizes))]
@@ -76,17 +71,14 @@ def _first(waiting: list[int], sizes: Sequence[int], kinds: Sequence[Hashable], 
     return batch
 
 
-def _one_by_one(batch: list[int], run: Callable[[list[int]], Sequence[T]]) -> list[T | Exception]:
-    results: list[T | Exception] = []
-    for at in batch:
-        try:
-            results += run([at])
-        except Exception as error:  # noqa: BLE001 - as above
-            results.append(error)
-    return results
-
-
-def _free() -> None:
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
+def _tried(batch: list[int], run: Callable[[list[int]], Sequence[T]]) -> Sequence[T | Exception]:
+    """The results, or for each member what was raised."""
+    try:
+        return run(batch)
+    except Exception as error:  # noqa: BLE001 - models are foreign code; each ask of the batch tells it
+        failed = error
+    if is_out_of_memory(failed):
+        failed = failed.with_traceback(None)  # its frames hold on to what should be freed
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+    return [failed] * len(batch)

@@ -7,7 +7,6 @@ memory under the picture's content, the oldest go first when they fill their sha
 from __future__ import annotations
 
 import hashlib
-import math
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import torch
 
 from mmretrieval.mllms._loaded import Loaded, outputs_only
 from mmretrieval.mllms._memory import Room, in_batches
+from mmretrieval.sheet import SHEET
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -39,16 +39,6 @@ class Seen:
         return sum(part.numel() * part.element_size() for part in (self.pooled, *self.deep))
 
 
-def shrunk(image: Image, most_pixels: int) -> Image:
-    """The picture as RGB with at most so many pixels, in its own proportions."""
-    image = image if image.mode == "RGB" else image.convert("RGB")
-    width, height = image.size
-    if width * height <= most_pixels:
-        return image
-    scale = math.sqrt(most_pixels / (width * height))
-    return image.resize((max(1, int(width * scale)), max(1, int(height * scale))), resample=3, reducing_gap=2.0)
-
-
 class Pictures:
     """The pictures that were seen lately."""
 
@@ -59,6 +49,8 @@ class Pictures:
         self._kept: OrderedDict[str, Seen] = OrderedDict()
         self._bytes = 0
         self._room = Room(TOWER_PIXELS)
+        tower = getattr(loaded.model.config, "vision_config", None)
+        self._is_convolutional = getattr(tower, "model_type", "") == "timm_wrapper"
         self._form: tuple[type[Any], bool] | None = None  # the tower's kind of output, and whether it lists pictures
         self.computed = 0  # pictures that went through the vision tower
 
@@ -110,8 +102,10 @@ class Pictures:
 
     def _prepared(self, image: Image) -> dict[str, Any]:
         """What the processor makes of one picture alone: its tokens and its pixels."""
+        # a convolutional tower takes any size, and scaled to that of one picture the cells would be too small to read
+        keeps = {"do_resize": False} if SHEET in image.info and self._is_convolutional else {}
         made = self._loaded.processor(
-            text=[self._token], images=[[image]], return_tensors="pt", add_special_tokens=False
+            text=[self._token], images=[[image]], return_tensors="pt", add_special_tokens=False, **keeps
         )
         return dict(made.items())
 
@@ -158,4 +152,5 @@ def _shapes(prepared: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def _content(image: Image) -> str:
-    return hashlib.blake2b(f"{image.mode} {image.size} ".encode() + image.tobytes(), digest_size=20).hexdigest()
+    head = f"{image.mode} {image.size} {SHEET in image.info} ".encode()
+    return hashlib.blake2b(head + image.tobytes(), digest_size=20).hexdigest()

@@ -15,7 +15,7 @@ from mmretrieval.mllms._choices import Plan, plan
 from mmretrieval.mllms._head import Head
 from mmretrieval.mllms._loaded import Loaded
 from mmretrieval.mllms._memory import Room, is_out_of_memory
-from mmretrieval.mllms._pictures import shrunk
+from mmretrieval.mllms._pixel_budget import shrunk
 from mmretrieval.mllms._rows import Row
 from mmretrieval.mllms._trial import choose
 
