@@ -57,7 +57,7 @@ class StageSpec:
     @property
     def is_here(self) -> bool:
         """Whether this version, or an installed package, has the method."""
-        return self.method in registry.names(self.kind)
+        return self.method.replace("-", "_") in registry.names(self.kind)
 
     def __str__(self) -> str:
         """As `specs.make` reads it."""
