@@ -15,6 +15,7 @@ from mmretrieval.fusion import Fusion, early_rows
 from mmretrieval.planner import AUTO, open_index
 from mmretrieval.remembering import Remembering, RememberingTexts
 from mmretrieval.specs import make
+from mmretrieval.stages import Reranker, Rewriter
 
 if TYPE_CHECKING:
     from mmretrieval.asks import MLLM
@@ -81,14 +82,15 @@ def open_model(
     None where no model was named. Raises UsageError, before a model is loaded, for a name when no stage asks one, and
     for a stage that asks when none was named.
     """
-    asking = [stage.name for stage in stages if stage.needs]
     if mllm is None:
-        if asking:
-            raise UsageError(
-                f"'{asking[0]}' asks a language model: name one with --mllm (in Python: mllm=), as in demo"
-            )
+        for stage in stages:
+            if stage.needs:
+                raise UsageError(
+                    f"'{stage.name}' asks a language model: name one with --mllm (in Python: mllm=), as in demo"
+                )
         return None
-    if isinstance(mllm, str) and not asking:
+    # some stages ask only where there is a model, so any of these verbs may
+    if isinstance(mllm, str) and not any(isinstance(stage, Rewriter | Reranker) for stage in stages):
         raise UsageError(
             f"the language model '{mllm}' was named, and no stage asks one: name such a stage, as with --rewrite or "
             "--rerank, or leave the model out"

@@ -63,7 +63,11 @@ def test_bench_may_run_the_first_queries_alone_and_other_measures(folder, tmp_pa
     [
         (["nothing"], 2, "there is no 'nothing' among the datasets"),
         (["folder", "--pipeline", "magic"], 2, "there is no preset 'magic'"),
-        (["folder", "--pipeline", "square"], 3, "'square' needs the method"),
+        (
+            ["folder", "--pipeline", "square"],
+            2,
+            "asks a language model in 'target_caption', and none was named: give --mllm",
+        ),
         (["folder", "--split", "nowhere"], 2, "has no split 'nowhere'"),
         (["folder", "--measures", "mAP"], 2, "there is no measure 'mAP'"),
         (["folder", "--limit", "-1"], 2, "greater than or equal to 0"),

@@ -50,11 +50,11 @@ def test_a_preset_joins_words_and_picture_unless_weights_are_given(place):
     ("words", "code", "message"),
     [
         (["--preset", "magic"], 2, "there is no preset 'magic'"),
-        (["--preset", "square"], 3, "'square' needs the method"),
+        (["--preset", "square"], 2, "'target_caption' asks a language model: name one with --mllm"),
         (["--preset", "gone.toml"], 4, "there is no preset file"),
-        (["--preset", "dense", "--hybrid", "rrf"], 2, "leave out --hybrid, --rewrite, --refine, --rerank and"),
-        (["--preset", "dense", "--refine", "superglobal"], 2, "leave out --hybrid, --rewrite, --refine, --rerank and"),
-        (["--preset", "dense", "--image", "id:n3", "--compose", "slerp"], 2, "leave out --hybrid, --rewrite, --refine"),
+        (["--preset", "dense", "--hybrid", "rrf"], 2, "leave out --hybrid, --fuse, --rewrite"),
+        (["--preset", "dense", "--refine", "superglobal"], 2, "leave out --hybrid, --fuse, --rewrite"),
+        (["--preset", "dense", "--image", "id:n3", "--compose", "slerp"], 2, "leave out --hybrid, --fuse, --rewrite"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

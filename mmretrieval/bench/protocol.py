@@ -29,6 +29,7 @@ from mmretrieval.lock import sole_writer
 from mmretrieval.presets.opening import first_stage_of, open_preset
 from mmretrieval.presets.preset import Preset
 from mmretrieval.protocols import Encoder
+from mmretrieval.specs import make
 from mmretrieval.types import Query
 
 ORACLE_DEPTH = 20  # of a preset without a reranker: what one could reach that looks this deep
@@ -121,7 +122,7 @@ class Bench:
                 "gallery": gallery.key,
                 "fingerprint": dict(gallery.fingerprint),
                 "stages": _stages(preset),
-                "mllm": None if self.mllm is None else self.mllm.spec,
+                "mllm": None if self.mllm is None else [dict(self.mllm.fingerprint), self.mllm.compact],
                 "queries": [query_facts(query, self.data) for query in queries],
                 "depth": depth,
             }
@@ -142,10 +143,14 @@ class Bench:
 
 
 def _check_model(preset: Preset, mllm: MLLM | None) -> None:
-    asking = [stage.method for stage in preset.stages if registry.load(stage.kind, stage.method).needs]
-    if asking and mllm is None:
+    if mllm is not None:
+        return
+    stages = [stage for stage in preset.stages if stage.verb in ("rewrite", "rerank")]
+    # which asks a stage has may depend on its settings, so it is made, with nothing to work on
+    asking = [s.method for s in stages if make(s.kind, str(s), encoder=None, collection=None).needs]
+    if asking:
         raise UsageError(
-            f"the preset '{preset.name}' asks a language model in '{asking[0]}', and none was given: choose another one"
+            f"the preset '{preset.name}' asks a language model in '{asking[0]}', and none was named: give --mllm"
         )
 
 

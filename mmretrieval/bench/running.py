@@ -35,7 +35,8 @@ def run_all(
 
     Queries go in parts, each written and flushed when it is done, so a killed run loses one part. A line that was cut
     off is dropped. The searcher is opened only when something is left to do. A query whose reference is not among
-    the candidates gets an empty ranking with a warning.
+    the candidates gets an empty ranking with a warning. A ranking that lacks replies of a language model is not kept,
+    so the next run, with a larger budget or a living server, makes it anew.
     """
     kept = _kept(file)
     todo = [query for query in queries if query.id not in kept]
@@ -44,7 +45,7 @@ def run_all(
         known = frozenset(searcher.ids)
         for start in range(0, len(todo), QUERIES_AT_ONCE):
             part = _searched(searcher, todo[start : start + QUERIES_AT_ONCE], depth, known)
-            _append(file, part)
+            _append(file, [each for each in part if not any(step["unanswered"] for step in each.steps)])
             kept |= {each.query: each for each in part}
             if progress:
                 progress(min(start + QUERIES_AT_ONCE, len(todo)), len(todo))

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mmretrieval.cli.asking import MaxCalls, MaxCost, MaxSeconds, Mllm, Price, Record, Replay, asking
 from mmretrieval.cli.options import Device, Json
 from mmretrieval.cli.report import Report, row
+from mmretrieval.errors import UsageError
 
 if TYPE_CHECKING:
     from mmretrieval.bench.results import Result
     from mmretrieval.benchmarks import Benchmark, Correlations
+    from mmretrieval.calls import Calls
+    from mmretrieval.presets.preset import Preset
 
 
 def bench(
@@ -33,13 +38,21 @@ def bench(
         str | None, typer.Option("--measures", help="In place of the published ones, as in: nDCG@10 R@1")
     ] = None,
     limit: Annotated[int, typer.Option("--limit", min=0, help="Only the first N queries or pairs; 0 means all.")] = 0,
+    mllm: Mllm = None,
+    max_calls: MaxCalls = None,
+    max_seconds: MaxSeconds = None,
+    max_cost: MaxCost = None,
+    price: Price = None,
+    record: Record = None,
+    replay: Replay = None,
     device: Device = None,
     json: Json = False,
 ) -> Report:
     """Run a benchmark and write a report.
 
     Prints system, measure, value, and the ends of its interval. Run files, report.md and report.html go to --out.
-    What is kept there makes a second run quick, and one that was stopped goes on.
+    What is kept there makes a second run quick, and one that was stopped goes on. The replies of a language model are
+    kept there, too; what a budget left over is asked by the next run.
     """
     from mmretrieval.bench.correlating import correlate
     from mmretrieval.bench.protocol import Bench
@@ -54,9 +67,10 @@ def bench(
     for each in presets:
         each.need_all()  # said before anyone fetches the data
     wanted = tuple(map(str, parse_measures(measures))) if measures else ()
+    model = asking(mllm, replay, record, max_calls=max_calls, max_seconds=max_seconds, max_cost=max_cost, price=price)
     benchmark = _loaded(name, data, split, limit)
-    with Bars() as bars:
-        work = Bench(data, out, encoder, device, None, wanted, bars)
+    with Bars() as bars, _opened(presets, out, device, **model) as calls:
+        work = Bench(data, out, encoder, device, calls, wanted, bars)
         if isinstance(benchmark, Correlations):
             results, doubts = correlate(work, benchmark, presets), []
         else:
@@ -67,6 +81,24 @@ def bench(
     return Report(
         fields={"folder": str(out), "report": told}, lines=[*_lines(told), row("report", out)], warnings=warnings
     )
+
+
+@contextmanager
+def _opened(presets: Sequence[Preset], out: Path, device: str | None, **model: Any) -> Iterator[Calls | None]:
+    """The language model for all presets, with its replies beside the rankings; None where none was named."""
+    if model["mllm"] is None:
+        yield None
+        return
+    from mmretrieval.calls import open_calls
+    from mmretrieval.storage import writing
+
+    if not any(stage.verb in ("rewrite", "rerank") for preset in presets for stage in preset.stages):
+        raise UsageError("a language model was named, and no stage of these presets asks one: leave it out")
+    cache = out / "cache"
+    with writing(cache):
+        cache.mkdir(parents=True, exist_ok=True)
+    with closing(open_calls(folder=cache, device=device, **model)) as calls:
+        yield calls
 
 
 def _loaded(name: str, data: Path, split: str, limit: int) -> Benchmark | Correlations:

@@ -123,7 +123,7 @@ def test_a_stage_that_is_not_here_is_told_before_any_work(benchmark_of, data, en
 
 @pytest.mark.usefixtures("asker")
 def test_a_preset_that_asks_a_model_needs_one_before_any_work(benchmark_of, data, encoder, tmp_path):
-    with pytest.raises(UsageError, match="'asking' asks a language model in 'asker', and none was given"):
+    with pytest.raises(UsageError, match="'asking' asks a language model in 'asker', and none was named"):
         Bench(data, tmp_path / "out", encoder).run(benchmark_of(), [read_preset("dense"), asking()])
     assert not (tmp_path / "out").exists()
 
