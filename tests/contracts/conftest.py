@@ -16,6 +16,7 @@ from example_stages import (
     Windows,
     seeded_reply,
 )
+from pretend_server import PretendServer
 
 from mmretrieval import registry
 from mmretrieval.calls import Calls
@@ -74,6 +75,7 @@ def make(subject, request):
         "dense": lambda: Listing(MemoryCollection(12)),
         "bm25": lambda: registry.load("first_stages", "bm25")(MemoryCollection(12)),
         "file": lambda: request.getfixturevalue("recording"),
+        "address": lambda: request.getfixturevalue("server").address,
         "spec": lambda: SPECS.get(subject.name, "local-dir:{tiny_clip_dir}").format_map(Folders(request)),
     }
 
@@ -88,6 +90,13 @@ def make(subject, request):
             raise
 
     return made
+
+
+@pytest.fixture
+def server():
+    """A server that speaks OpenAI's protocol."""
+    with PretendServer() as server:
+        yield server
 
 
 @pytest.fixture
