@@ -18,6 +18,7 @@ from mmretrieval.pixels import orientation_of, to_rgb, upright
 Marks = Literal["number", "letter"]
 Box = tuple[int, int, int, int]  # left, top, right, bottom in pixels, the last two just outside
 
+SHEET = "cells"  # the key of a picture's `info` that tells a sheet, with its columns and rows
 PAD = (236, 236, 236)  # around a picture that is not square
 EMPTY = (128, 128, 128)  # gaps, and cells without a picture
 STRIP, INK = (16, 16, 16), (255, 255, 255)
@@ -71,6 +72,7 @@ def sheet(
         raise UsageError(f"{len(pictures)} pictures do not fit on {columns} x {rows} cells: give more rows or columns")
     size = (columns * (cell + gap) - gap, rows * (strip + cell + gap) - gap)
     canvas = Image.new("RGB", size, EMPTY)
+    canvas.info[SHEET] = (columns, rows)
     cells = []
     for number, (picture, mark) in enumerate(zip(pictures, mark_names(len(pictures), marks), strict=True)):
         left, top = number % columns * (cell + gap), number // columns * (strip + cell + gap)
