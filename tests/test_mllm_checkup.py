@@ -9,7 +9,7 @@ import pytest
 from tiny_vlms import write_vlm
 
 from mmretrieval.asks import MLLM, ChoiceScores, Failed, Generate, ScoreChoices, Text
-from mmretrieval.cli import run
+from mmretrieval.cli.entry import run
 from mmretrieval.mllm_checkup import check_up, drawn_scenes, drawn_shapes
 
 
