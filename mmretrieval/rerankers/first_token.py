@@ -11,7 +11,7 @@ the labels are dealt out anew in turn, and the mean counts.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import copy
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
@@ -23,6 +23,7 @@ from mmretrieval.rerankers._blend import ALPHA, Join, blended, checked_alpha, fa
 from mmretrieval.rerankers._orders import Asking
 from mmretrieval.rerankers._picking import LETTERS, MOST_NUMBERED, back, check_window, log_probs, mean_scores, rotated
 from mmretrieval.rerankers._pictures import Pictures, pictures
+from mmretrieval.rerankers._sureness import sure_share
 from mmretrieval.stages import Candidate, Reranked, Reranker
 from mmretrieval.types import Query
 from mmretrieval.windows import sliding
@@ -93,7 +94,7 @@ class FirstToken(Reranker):
             if scores is not None:
                 told |= dict(zip(span, scores, strict=True))
                 places[start:end] = sorted(span, key=lambda place: (-told[place], span.index(place)))
-        return self._order(candidates, opened, places, told if len(spans) == 1 else {})
+        return self._order(candidates, opened, places, told, is_one_look=len(spans) == 1)
 
     @property
     def _stride(self) -> int:
@@ -121,11 +122,18 @@ class FirstToken(Reranker):
         return list_prompts.best_of_list(images, sought, self.labels[: len(images)], self.prefill)
 
     def _order(
-        self, candidates: Sequence[Candidate], opened: Pictures, places: Sequence[int], told: dict[int, float]
+        self,
+        candidates: Sequence[Candidate],
+        opened: Pictures,
+        places: Sequence[int],
+        told: Mapping[int, float],
+        *,
+        is_one_look: bool,
     ) -> Reranked:
         """By the numbers themselves where one look gave them all, else by the places they led to."""
         ranked = dict(zip(places, falling(range(len(places))), strict=True))
-        values: list[float | None] = [(told or ranked).get(place) for place in range(len(candidates))]
+        used = told if is_one_look else ranked
+        values = [used.get(place) for place in range(len(candidates))]
         details: list[dict[str, Any]] = [
             {"log_prob": round(told[place], 4)} if place in told else {} for place in range(len(candidates))
         ]
@@ -138,7 +146,7 @@ class FirstToken(Reranker):
             self.name,
             candidates,
             values,
-            alpha=self.alpha,
+            alpha=sure_share(self.alpha, list(told.values())),
             join=self.join,
             whys=whys,
             details=details,

@@ -27,6 +27,7 @@ from mmretrieval.rerankers._hints import hints
 from mmretrieval.rerankers._orders import Asking
 from mmretrieval.rerankers._picking import MOST_NUMBERED, log_probs
 from mmretrieval.rerankers._pictures import Pictures, pictures
+from mmretrieval.rerankers._sureness import sure_share
 from mmretrieval.stages import Candidate, Reranked, Reranker
 from mmretrieval.types import Query
 from mmretrieval.windows import aligned, grouped
@@ -118,7 +119,7 @@ class Groupwise(Reranker):
             self.name,
             candidates,
             of,
-            alpha=self.alpha,
+            alpha=self.alpha if self.read == "grades" else sure_share(self.alpha, of),
             join=self.join,
             whys=["the model gave it no grade" if grade is None else said.format(grade) for grade in of],
             details=details,

@@ -26,6 +26,7 @@ from mmretrieval.rerankers._hints import hints
 from mmretrieval.rerankers._judgement import Judgement, best_of
 from mmretrieval.rerankers._orders import Asking
 from mmretrieval.rerankers._pictures import LONG_SIDE, pictures
+from mmretrieval.rerankers._sureness import sure_share
 from mmretrieval.rerankers._views import MOST, View, views
 from mmretrieval.stages import Candidate, Reranked, Reranker
 from mmretrieval.types import Query
@@ -57,6 +58,8 @@ class Pointwise(Reranker):
         stop: int = 0,
     ) -> None:
         """`answer` is the pair of words asked for, or a "grade"; `alpha` and `join` are those of `_blend`.
+
+        A model that holds all candidates nearly alike gets less than its share `alpha`, see `_sureness`.
 
         `parts` asks about each part of the query, too. `tiles` cuts pictures into so many a side: the best tile counts
         for the whole when it beats it by `delta`. `hints` tells the model what the search before found. With `stop`,
@@ -132,11 +135,12 @@ class Pointwise(Reranker):
 
     def _order(self, candidates: Sequence[Candidate], found: Sequence[Judgement], note: str) -> Reranked:
         """Those that were judged in their new order, then the rest as it stood."""
+        values = [each.value for each in found]
         result = blended(
             self.name,
             candidates[: len(found)],
-            [each.value for each in found],
-            alpha=self.alpha,
+            values,
+            alpha=sure_share(self.alpha, values),
             join=self.join,
             whys=[each.why for each in found],
             details=[each.details for each in found],
