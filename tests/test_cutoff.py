@@ -128,6 +128,7 @@ QUERIES = [
     Query(text="but in snow", image_id="img3", compose="slerp"),
     Query(text="snow", parts=(Part(text="rain", weight=-0.5), Part(image_id="img4", weight=0.3))),
     Query(like=("img1", "img2"), unlike=("img9",)),
+    Query(text="but in snow", image_id="img3", target="a dog in snow", weights={"target": 0.3}),
 ]
 
 
@@ -144,7 +145,8 @@ def test_stand_ins_are_made_like_the_query_and_know_what_they_are_made_of(query)
         assert (one.image_id is None, bool(one.text)) == (query.image_id is None, bool(query.text))
         assert [(bool(p.text), p.weight) for p in one.parts] == [(bool(p.text), p.weight) for p in query.parts]
         used = {one.image_id, *one.like, *(p.image_id for p in one.parts if p.weight > 0)} - {None}
-        texts = [one.text, *(p.text for p in one.parts if p.weight > 0)]
+        assert bool(one.target) == bool(query.target)
+        texts = [one.text, one.target, *(p.text for p in one.parts if p.weight > 0)]
         used |= {f"img{text.split()[1]}" for text in texts if text}
         assert used == made_of
         assert one.exclude == query.exclude
