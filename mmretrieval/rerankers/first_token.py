@@ -41,7 +41,7 @@ class FirstToken(Reranker):
     correct=rotate; deeper lists slide a window of half a step from the end to the top.
     """
 
-    paper: ClassVar[str] = "FIRST (EMNLP 2024)"
+    paper: ClassVar[str] = "FIRST, arXiv 2406.15657"
     needs = frozenset({ScoreChoices})
 
     def __init__(

@@ -42,7 +42,7 @@ class Groupwise(Reranker):
     One ask a group, and one more for each group of which something was left out.
     """
 
-    paper: ClassVar[str] = "GroupRank (2025)"
+    paper: ClassVar[str] = "GroupRank, arXiv 2511.11653"
 
     def __init__(
         self,

@@ -42,7 +42,7 @@ class Ingredients(Reranker):
     Needs no model where lists are stored; a model that writes text is asked once for each candidate without one.
     """
 
-    paper: ClassVar[str] = "F4-ITS (2025)"
+    paper: ClassVar[str] = "F4-ITS, arXiv 2508.17037"
 
     def __init__(
         self,

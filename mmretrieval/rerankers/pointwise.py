@@ -42,7 +42,7 @@ class Pointwise(Reranker):
     more for every tile. A grade goes from 0 to 9 instead.
     """
 
-    paper: ClassVar[str] = "INQUIRE (NeurIPS 2024)"
+    paper: ClassVar[str] = "INQUIRE, arXiv 2411.02537"
     needs = frozenset({ScoreChoices})
 
     def __init__(

@@ -43,7 +43,7 @@ class SecondEncoder(Reranker):
     only when a thousand others came between.
     """
 
-    paper: ClassVar[str] = "INQUIRE (NeurIPS 2024)"
+    paper: ClassVar[str] = "INQUIRE, arXiv 2411.02537"
 
     def __init__(
         self,

@@ -33,7 +33,7 @@ class Setwise(Reranker):
     one and a few for each further one, one after the other, twice that with `both_ways`.
     """
 
-    paper: ClassVar[str] = "Setwise (SIGIR 2024)"
+    paper: ClassVar[str] = "Setwise, arXiv 2310.09497"
     needs = frozenset({ScoreChoices})
 
     def __init__(
