@@ -161,6 +161,8 @@ def answering(ask: Ask, reply: Reply) -> Reply:
         return Failed(f"{type(reply).__name__} is no answer to {type(ask).__name__}")
     if isinstance(ask, ScoreChoices) and isinstance(reply, ChoiceScores) and len(reply.log_probs) != len(ask.choices):
         return Failed(f"{len(reply.log_probs)} scores came back for {len(ask.choices)} choices", reply.tokens)
+    if isinstance(reply, ChoiceScores) and any(math.isnan(log) for log in reply.log_probs):
+        return Failed("scores came back that are no numbers", reply.tokens)
     if isinstance(ask, Attend) and isinstance(reply, Attention):
         pictures = sum(not isinstance(part, str) for part in ask.parts)
         if len(reply.masses) != pictures:

@@ -37,8 +37,8 @@ def top_by_heap(count: int, top: int, children: int) -> Generator[list[int], int
     """The best `top` things by sets of at most `children` + 1: yields the places to choose from, is sent the best.
 
     Returns all places: the best found, best first, then the others in their old order. A heap whose nodes have
-    `children` children, as in Rank-R1. Anything sent that is not of the set counts as the set's first, which stood
-    where it is already. Raises UsageError for less than two in a set.
+    `children` children, as in Rank-R1. A set stands in the old order, and anything sent that is not of it counts as its
+    first, so that a model that never decides leaves all as it was. Raises UsageError for less than two in a set.
     """
     if children < 1:
         raise UsageError(f"a set of {children + 1} leaves nothing to choose from: give at least 2")
@@ -58,9 +58,9 @@ def _sink(heap: list[int], node: int, end: int, children: int) -> Generator[list
     """Let what stands at `node` of `heap[:end]` sink until nothing below it is better."""
     while (first := children * node + 1) < end:
         below = range(first, min(first + children, end))
-        members = [node, *below]
-        best = yield [heap[member] for member in members]
-        chosen = next((member for member in members if heap[member] == best), node)
+        members = {heap[member]: member for member in (node, *below)}
+        best = yield sorted(members)
+        chosen = members.get(best, members[min(members)])
         if chosen == node:
             return
         heap[node], heap[chosen] = heap[chosen], heap[node]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from mmretrieval import prompts
+from mmretrieval.answers import answer_of
 from mmretrieval.asks import Ask, Reply, Text
 from mmretrieval.rerankers._nouns import Noun, phrases
 from mmretrieval.rerankers._orders import Asking
@@ -15,6 +17,8 @@ from mmretrieval.rerankers._pictures import pictures
 from mmretrieval.stages import Candidate
 
 LIST, CAPTION = "list", "caption"
+# An error, a refusal, several sentences, or code: no list of things, though nouns stand in it.
+_NO_LIST = re.compile(r"\b(?:sorry|cannot|unable|error)\b|can't|[{}<>\[\]]|[.!?]\s+\S", re.IGNORECASE)
 _LONGEST = 5  # words; what is longer is a sentence and no name of a thing
 
 
@@ -76,8 +80,9 @@ def _read(reply: Reply, parsed: Counter[str]) -> list[Noun]:
     """The names in a model's list; of one that was cut all but the last, and none of a sentence."""
     if not isinstance(reply, Text):
         return []
-    text = reply.text.rpartition(",")[0] if reply.cut else reply.text
-    found = phrases(text)
+    said = answer_of(reply.text)
+    text = said.rpartition(",")[0] if reply.cut else said
+    found = [] if _NO_LIST.search(text) else phrases(text)
     names = [noun for noun in found if len(noun) <= _LONGEST]
     is_list = bool(names) and len(names) == len(found)
     parsed["failed" if not names else "partial" if reply.cut else "ok" if is_list else "repaired"] += 1
