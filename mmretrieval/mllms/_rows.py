@@ -31,6 +31,7 @@ class Row:
     types: tuple[int, ...] = ()
     seen: tuple[Seen, ...] = ()
     pixels: dict[str, torch.Tensor] = field(default_factory=dict)
+    places: tuple[tuple[int, ...], ...] = ()  # for each of `seen`, where its tokens stand in the row
 
     @property
     def kind(self) -> Hashable:
@@ -41,7 +42,7 @@ class Row:
     def then(self, tokens: Sequence[int]) -> Row:
         """The row with more words behind it."""
         types = (*self.types, *[0] * len(tokens)) if self.types else ()
-        return Row((*self.ids, *tokens), types, self.seen, self.pixels)
+        return Row((*self.ids, *tokens), types, self.seen, self.pixels, self.places)
 
 
 class Rows:
@@ -101,13 +102,17 @@ class Rows:
         left = iter(seen)
         ids: list[int] = []
         types: list[int] = []
+        places: list[tuple[int, ...]] = []
         for token in self.tokens(text, alone=False):
             one = next(left) if token == mark else None
+            if one:
+                places.append(tuple(len(ids) + at for at, own in enumerate(one.ids) if own == mark))
             ids += one.ids if one else (token,)
             types += (one.types or [0] * len(one.ids)) if one else (0,)
         if next(left, None) is not None:
             raise InvalidData(f"the prompt has fewer marks for pictures than the {len(seen)} pictures")
-        return Row(tuple(ids), tuple(types) if any(one.types for one in seen) else (), tuple(seen))
+        told = tuple(types) if any(one.types for one in seen) else ()
+        return Row(tuple(ids), told, tuple(seen), places=tuple(places))
 
     def _whole(self, text: str, images: Sequence[Image]) -> Row:
         start = self._loaded.tokenizer.bos_token

@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mmretrieval.asks import Ask, ChoiceScores, Failed, Generate, Reply, ScoreChoices, Text
+from mmretrieval.asks import Ask, Attend, Attention, ChoiceScores, Failed, Generate, Reply, ScoreChoices, Text
 from mmretrieval.errors import InvalidData, MMRetrievalError
 from mmretrieval.mllms._answering import generate, score
+from mmretrieval.mllms._attending import attend
 from mmretrieval.mllms._chat import Chat, pictures_in
 from mmretrieval.mllms._choices import Plan, plan
 from mmretrieval.mllms._head import Head
@@ -67,7 +68,7 @@ class Serving:
         """One reply per ask, in their order."""
         replies: list[Reply] = [Failed(f"it does not answer {type(ask).__name__}") for ask in asks]
         jobs = self._prepared(asks, replies)
-        for kind, serve in ((ScoreChoices, self._score), (Generate, self._generate)):
+        for kind, serve in ((ScoreChoices, self._score), (Generate, self._generate), (Attend, self._attend)):
             own = [job for job in jobs if isinstance(job.ask, kind)]
             for job, reply in zip(own, serve(own), strict=True):
                 replies[job.at] = reply
@@ -143,6 +144,15 @@ class Serving:
         done = generate(self._loaded, self._rows, self._room, [job.row for job in jobs], most)
         return [
             _failed(one) if isinstance(one, Exception) else self._said(job, *one)
+            for job, one in zip(jobs, done, strict=True)
+        ]
+
+    def _attend(self, jobs: Sequence[_Job]) -> list[Reply]:
+        if self._rows.pictures is None:
+            return [Failed("this model's pictures cannot be told apart among its tokens") for _ in jobs]
+        done = attend(self._loaded, self._rows, [job.row for job in jobs])
+        return [
+            _failed(one) if isinstance(one, Exception) else Attention(one, len(job.row.ids))
             for job, one in zip(jobs, done, strict=True)
         ]
 

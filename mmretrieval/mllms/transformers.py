@@ -9,7 +9,7 @@ from functools import cached_property
 from threading import Lock
 from typing import Any
 
-from mmretrieval.asks import MLLM, Ask, Failed, Generate, Reply, ScoreChoices
+from mmretrieval.asks import MLLM, Ask, Attend, Failed, Generate, Reply, ScoreChoices
 from mmretrieval.errors import UsageError
 
 log = logging.getLogger(__name__)
@@ -26,8 +26,6 @@ class Transformers(MLLM):
     is not enforced, so the prompt has to ask for its shape. Thoughts are switched off where the template can do that,
     and never part of a text. Safe to use from many threads; one computes at a time.
     """
-
-    answers = frozenset({Generate, ScoreChoices})
 
     def __init__(
         self,
@@ -74,6 +72,7 @@ class Transformers(MLLM):
             loaded, self._most_pixels, thinking=thinking, batch_tokens=batch_tokens, keep_bytes=keep_mb * 2**20
         )
         self.reuses_pictures = self._serving.reuses_pictures
+        self.answers = frozenset({Generate, ScoreChoices, Attend} if self.reuses_pictures else {Generate, ScoreChoices})
         log.info("%s: %s parameters, %s on %s", self.spec, f"{self.folder.parameters:,}", self.dtype, self.device)
 
     @cached_property

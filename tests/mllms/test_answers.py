@@ -5,8 +5,10 @@ import threading
 
 import numpy as np
 import pytest
+import torch
 from plain_vlm import Plain, picture
 from tiny_vlms import change_json, write_vlm
+from transformers import AutoModelForImageTextToText
 
 from mmretrieval.asks import Attend, ChoiceScores, Failed, Generate, ScoreChoices, Text, fitted
 from mmretrieval.mllms._choices import spellings
@@ -210,8 +212,6 @@ def test_many_threads_get_what_they_would_alone(qwen):
 
 def test_half_precision_is_scored_without_ties(qwen_folder):
     """bfloat16 has eight bits: projected in it, many of these pictures would get one and the same log-odds."""
-    import torch
-
     half = Transformers(str(qwen_folder), device="cpu", dtype="bfloat16")
     asks = [ScoreChoices((picture(n), "rice?"), ("yes", "no"), prefill=" ") for n in range(60)]
     odds = [one - other for one, other in (reply.log_probs for reply in half.answer(asks))]
@@ -247,9 +247,39 @@ def test_log_probabilities_are_of_the_whole_vocabulary(qwen):
     assert sum(math.exp(value) for value in reply.log_probs) < 1
 
 
-def test_what_cannot_be_answered_is_said(qwen):
-    reply = qwen.answer([Attend(("words alone",))])[0]
-    assert isinstance(reply, Failed)
+def test_attention_is_that_of_the_whole_maps(model, folder, plain):
+    """The library can keep all maps of a prompt; the mean of their middle third is what is told without them."""
+    slow = AutoModelForImageTextToText.from_pretrained(
+        folder, dtype=torch.float32, attn_implementation={"text_config": "eager"}, local_files_only=True
+    ).eval()
+    asks = [Attend(parts) for parts in (PROMPTS[4], PROMPTS[0], ("a:", picture(7), "b:", picture(8), "c:", picture(9)))]
+    before = model.answer([ScoreChoices(PROMPTS[4], ("1", "2"))])
+    for ask, reply in zip(asks, model.answer(asks), strict=True):
+        inputs = plain.inputs(ask.parts)
+        with torch.inference_mode():
+            maps = slow(**inputs, output_attentions=True, use_cache=False).attentions
+        middle = torch.stack(maps[1:2])[:, 0]  # (layers, heads, tokens, tokens) of the one in the middle of three
+        mark = plain.processor.tokenizer.convert_tokens_to_ids(plain.processor.image_token)
+        spots = (
+            (inputs["input_ids"][0] == mark)
+            .nonzero()[:, 0]
+            .split(
+                len(
+                    model._serving._rows.pictures.see([part for part in ask.parts if not isinstance(part, str)][:1])[
+                        0
+                    ].pooled
+                )
+            )
+        )
+        looking = middle[:, :, int(spots[-1][-1]) + 1 :].mean(dim=(0, 1, 2))
+        expected = [float(looking[own[1:-1]].mean()) for own in spots]
+        np.testing.assert_allclose(reply.masses, expected, rtol=1e-4)
+        assert len(reply.masses) == sum(not isinstance(part, str) for part in ask.parts)
+    assert model.answer([ScoreChoices(PROMPTS[4], ("1", "2"))]) == before
+
+
+def test_without_pictures_there_is_nothing_to_attend_to(qwen):
+    assert qwen.answer([Attend(("words alone",))])[0].reason == "there is no picture to attend to"
 
 
 @pytest.mark.parametrize("setting", ["max_pixels", "max_prompt_pixels", "batch_tokens"])
