@@ -45,12 +45,14 @@ class TargetCaption(Rewriter):
     needs = frozenset({Generate})
 
     def __init__(self, collection: Collection, *, beta: float = TARGET_SHARE, alpha: float | None = None) -> None:
-        """Raises UsageError for an `alpha` or `beta` outside 0 to 1. With beta 0 nothing is asked."""
+        """Raises UsageError for an `alpha` or `beta` outside 0 to 1. With beta 0 it needs no model."""
         for name, value in (("beta", beta), ("alpha", 0.0 if alpha is None else alpha)):
             if not 0 <= value <= 1:
                 raise UsageError(f"target_caption:{name} is {value}: it is a share, so give it from 0 to 1")
         self.collection = collection
         self.beta, self.alpha = beta, alpha
+        if not beta:
+            self.needs = frozenset()
 
     def calls(self, candidates: int) -> int:  # noqa: ARG002 (it looks at none)
         """As in `Stage`."""

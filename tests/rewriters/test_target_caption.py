@@ -84,6 +84,7 @@ def test_beta_0_asks_nothing():
     assert model.calls == []
     assert (ranking.steps[0].status, ranking.steps[0].calls) == ("ok", 0)
     assert TargetCaption(COLLECTION, beta=0.0).calls(0) == 0
+    assert Pipeline([TargetCaption(COLLECTION, beta=0.0), dense()], None, COLLECTION).search([COMPOSED], 12)
     assert TargetCaption(COLLECTION).calls(0) == 1
 
 
