@@ -30,7 +30,7 @@ from mmretrieval.training.vlm_batches import AFTER, BEFORE, SEQUENCES, Batches
 from mmretrieval.training.vlm_learner import Learner, device_of
 
 SENTENCES = 0.2
-FALLING = 0.6
+FALLING = 0.45
 RATE = 2e-3
 WARM_UP_STEPS = 300
 SAVE_SECONDS = 60.0

@@ -25,7 +25,7 @@ Features = Mapping[int, "NDArray[np.float16]"]  # by cells a side, (pictures or 
 
 SEQUENCES = 32  # a batch
 PARTS = 4  # that a batch is cut into by length, so that little of the work goes into padding
-QUESTIONS = 4  # about one picture, one after the other
+QUESTIONS = 6  # about one picture, one after the other
 SHEET_QUESTIONS = 2
 FIRST_WEIGHT = 4.0  # of the token that decides, in answers that are one choice
 CHANGED_WEIGHT = 5.0  # of the words of a changed sentence that the change is about
@@ -34,11 +34,11 @@ FEWEST, MOST = 2, 6  # pictures of a labelled list
 # shares of the tasks: sentences first, since they teach every slot at once
 BEFORE: Mapping[str, float] = {"caption": 0.7, "items": 0.1, "target": 0.1, "fits": 0.1}
 AFTER: Mapping[str, float] = {
-    "caption": 0.08,
-    "items": 0.08,
-    "target": 0.36,
-    "fits": 0.42,
-    "listed": 0.03,
+    "caption": 0.13,
+    "items": 0.07,
+    "target": 0.25,
+    "fits": 0.5,
+    "listed": 0.02,
     "sheet": 0.03,
 }
 

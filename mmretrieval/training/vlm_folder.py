@@ -83,9 +83,9 @@ def write_processor(folder: Path) -> None:
     from transformers import CLIPImageProcessor, LlavaProcessor, PreTrainedTokenizerFast
 
     half = [0.5, 0.5, 0.5]
-    pictures = CLIPImageProcessor(
-        size={"shortest_edge": clip_folder.IMAGE_SIZE}, do_center_crop=False, image_mean=half, image_std=half
-    )
+    # squashed to a square, as the CLIP does; servers count a picture's tokens by the size of a crop, though none is cut
+    square = {"height": clip_folder.IMAGE_SIZE, "width": clip_folder.IMAGE_SIZE}
+    pictures = CLIPImageProcessor(size=square, crop_size=square, do_center_crop=False, image_mean=half, image_std=half)
     words = PreTrainedTokenizerFast(
         tokenizer_file=str(folder / "tokenizer.json"),
         pad_token=SPECIALS[PAD],

@@ -88,7 +88,7 @@ def test_the_auto_classes_load_what_a_training_writes_and_lay_a_chat_out_as_it_w
     processor = AutoProcessor.from_pretrained(trained)
     model = AutoModelForImageTextToText.from_pretrained(trained, dtype=torch.float32).eval()
     assert sum(file.stat().st_size for file in trained.iterdir() if file.is_file()) < 15_000_000
-    image = Image.new("RGB", (256, 256), (90, 120, 40))
+    image = Image.new("RGB", (256, 200), (90, 120, 40))
     content = [{"type": "image", "image": image}, {"type": "text", "text": prompts.CAPTION}]
     chat = [{"role": "user", "content": content}]
     given = processor.apply_chat_template(
@@ -156,8 +156,8 @@ def test_a_batch_follows_from_its_number_and_every_answer_is_learned_whole(batch
 
 
 def test_the_rate_rises_stays_and_falls() -> None:
-    assert rate(0, 0.0) < rate(100, 0.01) < rate(400, 0.02) == rate(9_000, 0.5)
-    assert rate(9_000, 0.5) > rate(9_000, 0.8) > rate(9_000, 0.99) > 0
+    assert rate(0, 0.0) < rate(100, 0.01) < rate(400, 0.02) == rate(9_000, 0.4)
+    assert rate(9_000, 0.4) > rate(9_000, 0.8) > rate(9_000, 0.99) > 0
 
 
 def test_a_checkpoint_is_needed_to_resume(tmp_path: Path) -> None:
