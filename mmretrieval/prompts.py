@@ -8,6 +8,7 @@ its number in `VERSIONS`, so that what was made with the old ones can be told.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
@@ -45,6 +46,12 @@ LABEL = "picture {}:"
 YES_NO = ("yes", "no")
 NOTHING_SAID = "anything"  # a query without content, which shows what a model prefers whatever is asked
 MOST_WORDS = 1_000  # characters of a query inside a prompt
+
+_OPENING = re.compile(
+    r"(?:(?:please )?(?:show me|find(?: me)?) )?(?:(?:an?|the|some) )?"
+    r"(?:(?:pictures?|photos?|photographs?|drawings?|images?) (?:of|with|showing) )|(?:please )?(?:show me|find me) ",
+    re.IGNORECASE,
+)
 
 _FULL_CAPTION = (
     "Describe this picture in one factual sentence of at most 50 words. Name what is seen: each thing with its number, "
@@ -212,17 +219,17 @@ def order_of_grid(sheet: Image, cells: int, query: str, schema: Mapping[str, Any
 
 def compact_fits(image: Image, query: str) -> tuple[Part, ...]:
     """The short form of `fits`."""
-    return (image, FITS.format(said(query)))
+    return (image, FITS.format(bare(query)))
 
 
 def compact_list(images: Sequence[Image], query: str) -> tuple[Part, ...]:
     """The short form of `which_of_list` and `order_of_list`."""
-    return (*labelled(images), WHICH.format(said(query)))
+    return (*labelled(images), WHICH.format(bare(query)))
 
 
 def compact_grid(sheet: Image, query: str) -> tuple[Part, ...]:
     """The short form of `which_of_grid` and `order_of_grid`."""
-    return (sheet, WHICH.format(said(query)))
+    return (sheet, WHICH.format(bare(query)))
 
 
 def labelled(images: Sequence[Image]) -> tuple[Part, ...]:
@@ -238,6 +245,12 @@ def labels(count: int) -> tuple[str, ...]:
 def said(words: str) -> str:
     """Words as they may stand inside a prompt: cleaned, cut, and without a double quote that would end theirs."""
     return clean(words, MOST_WORDS).replace('"', "'")
+
+
+def bare(words: str) -> str:
+    """The words as `said`, without an opening such as "show me" or "a picture of", which small models never read."""
+    plain = said(words)
+    return plain[found.end() :] if (found := _OPENING.match(plain)) and found.end() < len(plain) else plain
 
 
 def _order(count: int, query: str) -> str:

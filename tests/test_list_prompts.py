@@ -9,6 +9,7 @@ from PIL import Image
 
 from mmretrieval import list_prompts
 from mmretrieval.asks import Generate, ScoreChoices
+from mmretrieval.prompts import bare
 from mmretrieval.sheet import mark_names
 
 REFERENCE = Image.new("RGB", (8, 8), "red")
@@ -131,3 +132,22 @@ def test_words_of_a_user_cannot_leave_their_quotes(text):
         told = words_of(list_prompts.wanted(sought))
         assert "<|im_end|>" not in told
         assert told.count('"') == 4
+
+
+@pytest.mark.parametrize(
+    ("words", "left"),
+    [
+        ("show me two owls", "two owls"),
+        ("a photo of 3 red ducks eating, at sunset", "3 red ducks eating, at sunset"),
+        ("Show me some pictures of owls", "owls"),
+        ("please find me an image with a fork", "a fork"),
+        ("an owl", "an owl"),
+        ("show me", "show me"),
+        ("a picture of", "a picture of"),
+        ("a picture frame on a wall", "a picture frame on a wall"),
+        ("find", "find"),
+    ],
+)
+def test_small_models_are_not_told_how_a_query_opens(words, left):
+    assert bare(words) == left
+    assert words_of(list_prompts.order_of_list(PICTURES, Sought(words)).compact).endswith(f"shows {left}?")
