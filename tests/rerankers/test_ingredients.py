@@ -88,6 +88,18 @@ def test_what_no_list_names_is_told_and_does_not_count():
     assert "no list names marble counter" in ranking.steps[-1].note
 
 
+def test_lists_have_less_say_the_more_of_the_query_is_no_thing_of_theirs():
+    lists = ["egg", "rice, bread", "rice, bread, egg"]
+    of_things = search(lists, "rice, bread and egg", alpha=0.6)
+    of_half = search(lists, "rice, bread and egg on a square platter, a checked tablecloth, a tall lamp", alpha=0.6)
+    parts = [{hit.id: hit.scores for hit in ranking.hits} for ranking in (of_things, of_half)]
+    for name in ("img0", "img1", "img2"):
+        assert parts[1][name]["ingredients"] == pytest.approx(parts[0][name]["ingredients"] / 2)
+        assert parts[1][name]["before"] == pytest.approx(parts[0][name]["before"] * 0.7 / 0.4)
+    alone = search(lists, "rice, bread and egg on a square platter", alpha=1.0)
+    assert alone.ids == ["img2", "img1", "img0"]
+
+
 def test_what_is_to_be_avoided_counts_against_a_picture():
     query = Query("q", text="rice and egg", parts=(Part(text="peas", weight=-1),))
     ranking = search(["rice, egg, pea pod", "rice", "rice, egg"], query=query)
