@@ -43,7 +43,7 @@ class OpenAI(MLLM):
         address: str,
         *,
         compact: bool | None = None,
-        key_variable: str = KEY_VARIABLE,
+        key_variable: str = "",
         concurrency: int = 8,
         max_pixels: int = 1_000_000,
         max_prompt_pixels: int = 4_000_000,
@@ -53,7 +53,8 @@ class OpenAI(MLLM):
         pause_seconds: float = 0.5,
         longest_pause_seconds: float = 30,
     ) -> None:
-        """`address` is MODEL@URL. `key_variable` names the environment variable that holds the key.
+        """`address` is MODEL@URL or MODEL@URL?key_variable=NAME: the key is held by the environment variable of that
+        name, else by `key_variable`, else by OPENAI_API_KEY.
 
         At most `concurrency` requests are under way. A picture is scaled down to `max_pixels`, and the pictures of one
         ask together to `max_prompt_pixels`. A connection has `connect_seconds`, a whole answer `answer_seconds`; up to
@@ -64,8 +65,9 @@ class OpenAI(MLLM):
         """
         _check(concurrency=concurrency, max_pixels=max_pixels, max_prompt_pixels=max_prompt_pixels, tries=tries)
         self._address = parse_address(address)
-        self._key = key_in(key_variable, needed=key_variable != KEY_VARIABLE)
-        self._key_variable = key_variable
+        named = self._address.key_variable or key_variable
+        self._key_variable = named or KEY_VARIABLE
+        self._key = key_in(self._key_variable, needed=bool(named))
         self.spec = f"openai:{self._address.model}@{self._address.url}"
         self.compact = bool(compact)
         self.concurrency, self.at_once = concurrency, 4 * concurrency

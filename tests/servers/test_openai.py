@@ -523,6 +523,14 @@ class TestSecrets:
         opened(server, key_variable="MY_KEY").answer([SAY])
         assert server.requests[-1][1]["Authorization"] == "Bearer other"
 
+    def test_the_address_may_name_the_variable(self, server, monkeypatch):
+        monkeypatch.setenv("MY_KEY", "other")
+        model = open_mllm(f"openai:{server.address}?key_variable=MY_KEY?compact=no")
+        model.answer([SAY])
+        model.close()
+        assert server.requests[-1][1]["Authorization"] == "Bearer other"
+        assert model.spec == f"openai:{server.address}"
+
     def test_a_variable_that_is_named_must_hold_a_key(self, monkeypatch):
         monkeypatch.delenv("MY_KEY", raising=False)
         with pytest.raises(MissingPrerequisite, match="MY_KEY"):
@@ -554,6 +562,7 @@ class TestAddresses:
             ("org/name@https://host/v1/", "org/name", "https://host/v1"),
             ("gemini@001@https://host/api/openai", "gemini@001", "https://host/api/openai"),
             ("m@http://host:80", "m", "http://host:80/v1"),
+            ("m@http://h/v1/?key_variable=MINE", "m", "http://h/v1"),
             ("m@http://[::1]:80/v1", "m", "http://[::1]:80/v1"),
         ],
     )
@@ -564,7 +573,8 @@ class TestAddresses:
     @pytest.mark.parametrize(
         "text",
         ["", "qwen", "@http://h/v1", "qwen@", "qwen@h:8000", "qwen@ftp://h", "m@http://h:99999/v1", "m@http://", "a b@http://h",
-         "m@http://user:secret1@h/v1", "m@http://h/v1?key=secret1", "m@http://h/v1#secret1", "m@http://[secret1/v1"],
+         "m@http://user:secret1@h/v1", "m@http://h/v1?key=secret1", "m@http://h/v1#secret1", "m@http://[secret1/v1",
+         "m@http://h/v1?key_variable=secret1-", "m@http://h/v1?key_variable=A&key=secret1"],
     )  # fmt: skip
     def test_others_are_refused_and_no_secret_is_shown(self, text):
         with pytest.raises(UsageError, match="openai:MODEL@URL") as error:
