@@ -144,7 +144,7 @@ def open_calls(
         model = open_mllm(mllm, device=device) if isinstance(mllm, str) else mllm
         if isinstance(mllm, str):
             undo.callback(model.close)
-        cache = None if folder is None else ReplyCache(folder, model.fingerprint)
+        cache = None if folder is None else ReplyCache(folder, model.fingerprint, model.spec)
         if cache:
             undo.callback(cache.close)
         recording = None if record is None else Recording(Path(record), model)

@@ -287,4 +287,4 @@ def folder_bytes(index: Path) -> dict[str, int]:
 
 def is_ours(name: str) -> bool:
     """Whether a name in an index folder is one this package gives, or one that file managers leave behind."""
-    return name.startswith((NAME, "writer.", ".")) or name in ("vectors", "cache")
+    return name.startswith((NAME, "replies.sqlite", "writer.", ".")) or name in ("vectors", "cache")

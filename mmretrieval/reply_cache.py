@@ -38,16 +38,16 @@ _AT_ONCE = 500  # keys in one question to SQLite, which takes a limited number
 
 
 class ReplyCache:
-    """The replies kept in a folder, for one model of the fingerprint given.
+    """The replies kept in a folder, for the model of the fingerprint given; `spec` is its name, for people.
 
     It never fails for what happens to its file: it goes on without, and says so in `warnings`. Raises InvalidData for
     a file that a newer version of this package made.
     """
 
-    def __init__(self, folder: Path, fingerprint: Mapping[str, Any]) -> None:
+    def __init__(self, folder: Path, fingerprint: Mapping[str, Any], spec: str = "") -> None:
         self.file = folder / NAME
         self.warnings: list[str] = []
-        self._fingerprint = fingerprint
+        self._facts = {"spec": spec, "fingerprint": fingerprint}
         self._model = key_of(fingerprint)
         self._lock = RLock()
         self._connection: sqlite3.Connection | None = None
@@ -100,7 +100,7 @@ class ReplyCache:
     def _write(self, connection: sqlite3.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
         with connection:  # one transaction
             connection.execute("BEGIN IMMEDIATE")
-            connection.execute("INSERT OR IGNORE INTO models VALUES (?, ?)", (self._model, to_line(self._fingerprint)))
+            connection.execute("INSERT OR IGNORE INTO models VALUES (?, ?)", (self._model, to_line(self._facts)))
             connection.executemany("INSERT OR REPLACE INTO replies VALUES (?, ?, ?, ?, ?)", rows)
 
     def _safely(self, work: Callable[[sqlite3.Connection], T], otherwise: T) -> T:
@@ -173,7 +173,7 @@ def _prepared(file: Path) -> sqlite3.Connection:
 
 
 def kept_replies(folder: Path) -> dict[str, Any]:
-    """What `mmretrieval info` tells: bytes on disk, and how many replies of which model; empty without a file."""
+    """What `mmretrieval info` tells: bytes on disk, and how many replies of which models; empty without a file."""
     file = folder / NAME
     if not file.is_file():
         return {}
@@ -182,12 +182,13 @@ def kept_replies(folder: Path) -> dict[str, Any]:
     try:
         connection = sqlite3.connect(f"file:{quote(str(file))}?mode=ro", uri=True, timeout=_BUSY_SECONDS)
         try:
-            models = [(json.loads(facts), count) for facts, count in connection.execute(sql)]
+            models = [(str(json.loads(facts)["spec"]), int(count)) for facts, count in connection.execute(sql)]
         finally:
             connection.close()
-    except (sqlite3.Error, ValueError) as error:
+    except (sqlite3.Error, ValueError, KeyError) as error:
         return {"bytes": size, "unreadable": str(error)}
-    return {"bytes": size, "models": [{"model": facts, "replies": count} for facts, count in models]}
+    names = dict.fromkeys(name for name, _ in models)
+    return {"bytes": size, "models": {name: sum(count for each, count in models if each == name) for name in names}}
 
 
 def _marks(values: Sequence[object]) -> str:

@@ -195,9 +195,12 @@ def test_it_does_without_a_folder_that_is_not_there(tmp_path):
 
 def test_the_size_and_the_models_are_told(cache, tmp_path):
     assert kept_replies(tmp_path / "nowhere") == {}
-    cache.keep("Generate", {"a": Text("one"), "b": Text("two")})
+    for spec, weights, words in (("demo", "old", "ab"), ("demo", "new", "bc"), ("openai:big", "", "xyz")):
+        model = ReplyCache(tmp_path, {"weights": weights}, spec)
+        model.keep("Generate", {word: Text(word) for word in words})
+        model.close()
     told = kept_replies(tmp_path)
-    assert told["models"] == [{"model": MODEL, "replies": 2}]
+    assert told["models"] == {"demo": 4, "openai:big": 3}
     assert told["bytes"] == sum(file.stat().st_size for file in tmp_path.iterdir())
 
 

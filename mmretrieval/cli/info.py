@@ -22,9 +22,12 @@ def info(
     """
     from mmretrieval import planner
     from mmretrieval.collection import Collection
+    from mmretrieval.reply_cache import kept_replies
 
     with Collection.open(index) as collection:
         facts = {**collection.info(), "first_stage": planner.describe(collection)}
+        if replies := kept_replies(index):
+            facts["replies"] = replies
         ledger = list(collection.files()) if files else []
     warnings = list(facts["first_stage"].get("warnings", ()))
     if not files:
