@@ -141,12 +141,15 @@ class MLLM(Extension, ABC):
 def fitted(ask: Ask, model: MLLM) -> Ask:
     """The ask in the form that suits the model: its short form for a small one, if it has one.
 
-    A short form is answered from its first word on, without the prefill that belongs to the full one.
+    A short form is answered from its first word on and in plain words, without the prefill and the JSON that belong to
+    the full one.
     """
     if not (model.compact and ask.compact):
         return replace(ask, compact=())
     if isinstance(ask, ScoreChoices):
         return replace(ask, parts=ask.compact, compact=(), prefill="")
+    if isinstance(ask, Generate):
+        return replace(ask, parts=ask.compact, compact=(), schema=None)
     return replace(ask, parts=ask.compact, compact=())
 
 

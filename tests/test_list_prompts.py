@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 
 import pytest
+from example_stages import Scripted
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
 from mmretrieval import list_prompts
-from mmretrieval.asks import Generate, ScoreChoices
+from mmretrieval.asks import Failed, Generate, ScoreChoices, fitted
 from mmretrieval.prompts import bare
 from mmretrieval.sheet import mark_names
 
@@ -151,3 +152,10 @@ def test_words_of_a_user_cannot_leave_their_quotes(text):
 def test_small_models_are_not_told_how_a_query_opens(words, left):
     assert bare(words) == left
     assert words_of(list_prompts.order_of_list(PICTURES, Sought(words)).compact).endswith(f"shows {left}?")
+
+
+def test_the_short_form_is_answered_in_plain_words_whatever_the_full_one_asks_for():
+    small = Scripted(lambda ask: Failed(""), compact=True)
+    ask = fitted(FORMS["order of a sheet"](WORDS), small)
+    assert ask == Generate((SHEET, "which picture shows three eggs on a plate?"), max_tokens=ask.max_tokens)
+    assert fitted(FORMS["order of a sheet"](WORDS), Scripted(lambda ask: Failed(""))).schema
