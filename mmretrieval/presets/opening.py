@@ -13,6 +13,7 @@ from mmretrieval.budget import Budget
 from mmretrieval.checked_encoder import CheckedEncoder
 from mmretrieval.collection import Collection
 from mmretrieval.errors import UsageError
+from mmretrieval.fusion import Fusion
 from mmretrieval.opening import open_first_stage, open_model
 from mmretrieval.pipeline import Pipeline
 from mmretrieval.planner import AUTO, open_index
@@ -65,12 +66,21 @@ def open_preset(
 
 
 def _made(stage: StageSpec, given: Mapping[str, Any], index_kind: str, device: str | None) -> Stage:
-    if (stage.verb, stage.method) == ("search", "hybrid"):  # it stands on other searches, which are made in one place
-        settings = dict(stage.settings)
-        method = str(settings.pop("method", "rrf"))
-        for name in settings:
-            raise UsageError(f"'hybrid' has no setting '{name}' in a preset: its setting is method")
-        collection, encoder = given["collection"], given["encoder"]
-        return open_first_stage(collection, encoder, index_kind=index_kind, hybrid=method, device=device)
+    if (stage.verb, stage.method) in (("search", "hybrid"), ("search", "fused")):
+        more: dict[str, Any] = {"index_kind": index_kind, "device": device}  # they stand on what is made in one place
+        return open_first_stage(given["collection"], given["encoder"], **_joined(stage), **more)
     made: Stage = make(stage.kind, str(stage), **given)
     return made
+
+
+def _joined(stage: StageSpec) -> dict[str, Any]:
+    """How looks are joined with captions, as `open_first_stage` takes it."""
+    known = {"hybrid": ("method",), "fused": ("image", "caption", "how")}[stage.method]
+    for name in stage.settings.keys() - set(known):
+        told = f"its setting is {known[0]}" if len(known) == 1 else f"its settings are {', '.join(known)}"
+        raise UsageError(f"'{stage.method}' has no setting '{name}' in a preset: {told}")
+    if stage.method == "hybrid":
+        return {"hybrid": str(stage.settings.get("method", "rrf"))}
+    usual = Fusion()
+    weights = ",".join(f"{name}={stage.settings.get(name, getattr(usual, name))}" for name in ("image", "caption"))
+    return {"fuse": Fusion.parse(f"{stage.settings.get('how', usual.how)}:{weights}")}

@@ -6,6 +6,7 @@ import pytest
 from store_samples import SketchEncoder, save
 
 import mmretrieval as mm
+from mmretrieval.captions import encode_captions
 from mmretrieval.errors import InvalidData, MissingPrerequisite, NotFound, UsageError
 from mmretrieval.presets.opening import first_stage_of, open_preset
 from mmretrieval.presets.preset import names, read_preset
@@ -149,3 +150,17 @@ def test_a_composed_query_takes_the_weights_of_the_preset_and_no_other_does(tmp_
         Query("q", "blue", image_id="p1", weights={"text": 2}),
     ):
         assert preset.joined(other) == other
+
+
+def test_fused_search_may_be_a_presets_first_stage(idx, tmp_path):
+    encode_captions(idx, "clip", SketchEncoder())
+    preset = written(
+        tmp_path, '[[stages]]\nverb = "search"\nmethod = "fused"\nimage = 0.5\ncaption = 0.5\nhow = "standard"\n'
+    )
+    with open_preset(preset, idx, encoder=SketchEncoder()) as ours:
+        found = ours.search("a b")
+    with mm.Searcher.open(idx, encoder=SketchEncoder(), fuse="standard:image=0.5,caption=0.5") as plain:
+        assert [hit.score for hit in found.hits] == [hit.score for hit in plain.search("a b").hits]
+    wrong = written(tmp_path, '[[stages]]\nverb = "search"\nmethod = "fused"\nbm25 = 1\n')
+    with pytest.raises(UsageError, match="'fused' has no setting 'bm25' in a preset: its settings are image, caption"):
+        open_preset(wrong, idx)
