@@ -6,6 +6,7 @@ import asyncio
 import logging
 import math
 from collections.abc import Mapping, Sequence
+from concurrent.futures import CancelledError
 from threading import Lock
 from time import monotonic
 from typing import Any
@@ -19,6 +20,7 @@ from mmretrieval.mllms._openai_answers import said
 from mmretrieval.mllms._openai_http import NoAnswer, Patience, Refused, Server
 from mmretrieval.mllms._openai_messages import messages
 from mmretrieval.mllms._openai_scoring import WORDS, score
+from mmretrieval.mllms._openai_secrets import excerpt
 
 log = logging.getLogger(__name__)
 
@@ -97,7 +99,10 @@ class OpenAI(MLLM):
         running = self._run()
         if running is None:
             return [Failed(f"the model '{self.spec}' is closed", asked=False) for _ in asks]
-        return running.loop.run(self._answered(running, asks, self.deadline))
+        try:
+            return running.loop.run(self._answered(running, asks, self.deadline))
+        except CancelledError:
+            return [Failed(f"the model '{self.spec}' was closed meanwhile") for _ in asks]
 
     def abilities(self) -> Abilities:
         """What the server can do. Raises MMRetrievalError when it cannot be asked."""
@@ -150,6 +155,8 @@ class OpenAI(MLLM):
             return Failed(_TIME_IS_UP, asked=begun)
         except (NoAnswer, MMRetrievalError) as error:
             return Failed(str(error))
+        except Exception as error:  # noqa: BLE001 - pictures and words come from anywhere, and may not fit a request
+            return Failed(f"the ask cannot be sent: {type(error).__name__}: {excerpt(str(error), self._key)}")
 
     async def _reply(self, talk: Talk, ask: Ask) -> Reply:
         if not ask.parts:

@@ -475,6 +475,26 @@ class TestFaults:
         server.faults.append(ps.say(b" " * (9 * 2**20)))
         assert "without end" in model.answer([SAY])[0].reason
 
+    def test_words_and_pictures_that_cannot_be_sent_fail_alone(self, server, opened, tmp_path):
+        RED.save(tmp_path / "cut.png")
+        data = (tmp_path / "cut.png").read_bytes()
+        (tmp_path / "cut.png").write_bytes(data[: len(data) - 30])
+        with Image.open(tmp_path / "cut.png") as cut:
+            replies = opened(server).answer([Generate(("lone \ud800",)), Generate((cut,)), SAY])
+        assert [type(reply) for reply in replies] == [Failed, Failed, Text]
+
+    def test_closing_it_ends_what_is_under_way(self, server, opened):
+        model, found = ready(opened(server, answer_seconds=60), server), []
+        server.together = threading.Barrier(2)  # the one request waits for another that never comes
+        asking = threading.Thread(target=lambda: found.extend(model.answer([SAY])))
+        asking.start()
+        while not server.chats:
+            time.sleep(0.01)
+        model.close()
+        asking.join()
+        server.together.abort()
+        assert isinstance(found[0], Failed)
+
     def test_one_bad_answer_spoils_no_other(self, server, opened):
         model = ready(opened(server, concurrency=1), server)
         server.faults.extend([ps.refuse(500), ps.say(b"")])
