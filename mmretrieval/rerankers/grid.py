@@ -6,8 +6,9 @@ any model that reads several pictures. What the paper leaves open is ours: 4 x 4
 pictures, and further sheets for deeper lists. One call for each sheet, whatever the number of candidates on it; what
 is paid for that is detail, since each picture has but one cell.
 
-Deviations: the order is blended with the one before (`alpha=1` is the paper); `answer=best` reads the probability of
-every mark as the one best instead of a written order, as FIRST (arXiv 2406.15657) does with labels of passages.
+Deviations: the order is blended with the one before (`alpha=1` is the paper); `answer=best`, the usual one for small
+models, reads the probability of every mark as the best instead of a written order, as FIRST (arXiv 2406.15657) does
+with labels of passages.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from mmretrieval.types import Query
 from mmretrieval.windows import aligned, grouped, sliding
 
 Merge = Literal["anchors", "overlap"]
+Answer = Literal["order", "best"]
 
 ANCHORS = 2  # candidates that every sheet shows, when there are several
 CELL, STRIP, GAP = 288, 40, 8  # pixels
@@ -52,7 +54,7 @@ class Grid(Reranker):
         gap: int | None = None,
         marks: Marks = "number",
         merge: Merge = "anchors",
-        answer: Literal["order", "best"] = "order",
+        answer: Answer | None = None,
         orders: int = 1,
         alpha: float = ALPHA,
         join: Join = "z",
@@ -62,7 +64,8 @@ class Grid(Reranker):
         Without numbers a cell has 288 pixels, its strip 40 and the gap 8; for a small model 96, 32 and none. More
         candidates than cells take several sheets: at once, with two candidates in common by which they are aligned,
         and then the best of all on one more ("anchors"), or one after the other from the end of the list, each
-        passing on its better half ("overlap").
+        passing on its better half ("overlap"). `answer` is the "order" of all marks, or the "best" of them, of which
+        every mark's probability is read; a small model, which loses its way in a long order, is asked for the best.
         `orders` shows the candidates so many times in different places, and takes the mean. UsageError for what cannot
         be laid out.
         """
@@ -73,7 +76,7 @@ class Grid(Reranker):
         self.merge, self.answer = merge, answer
         self.orders = checked_orders("grid", orders)
         self.alpha, self.join = checked_alpha(alpha), join
-        self.needs = frozenset({Generate if answer == "order" else ScoreChoices})
+        self.needs = frozenset({ScoreChoices if answer == "best" else Generate})
 
     def calls(self, candidates: int) -> int:
         cells = self.columns * self.rows
@@ -84,13 +87,15 @@ class Grid(Reranker):
         return self.orders * asked
 
     def suited(self, mllm: MLLM) -> Self:
-        """With the cells that a small model has learned, where none were asked for."""
+        """With the cells and the question that suit a small model, where no others were asked for."""
         if not mllm.compact:
             return self
         small = copy(self)
         small.cell = SMALL_CELL if self.cell is None else self.cell
         small.strip = SMALL_STRIP if self.strip is None else self.strip
         small.gap = SMALL_GAP if self.gap is None else self.gap
+        small.answer = self.answer or "best"
+        small.needs = frozenset({ScoreChoices if small.answer == "best" else Generate})
         return small
 
     def rerank(self, query: Query, candidates: Sequence[Candidate]) -> Asking[Reranked]:
@@ -171,7 +176,7 @@ class Grid(Reranker):
             gap=GAP if self.gap is None else self.gap,
             marks=self.marks,
         )
-        ask = list_prompts.order_of_sheet if self.answer == "order" else list_prompts.best_of_sheet
+        ask = list_prompts.best_of_sheet if self.answer == "best" else list_prompts.order_of_sheet
         return ask(made.image, [cell.mark for cell in made.cells], shown.sought)
 
 

@@ -58,7 +58,7 @@ SETTINGS: Mapping[str, str] = {
     "setwise": f"depth={DEPTH}",
 }
 FURTHER = (
-    f"grid:depth={DEPTH},answer=best",
+    f"grid:depth={DEPTH},answer=order",
     f"grid:depth={DEPTH},orders=2",
     "grid:depth=32",
     f"listwise:depth={DEPTH},orders=2",
@@ -285,7 +285,7 @@ The first row is the search with it.""",
 def findings(rows: Mapping[str, Row]) -> list[str]:
     """What the first table says of the calls of the grid, and of harm."""
     point, grid = f"pointwise:depth={DEPTH}", f"grid:depth={DEPTH}"
-    told = [against(point, rows[point], other, rows[other]) for other in (grid, f"{grid},answer=best")
+    told = [against(point, rows[point], other, rows[other]) for other in (grid, f"{grid},answer=order")
             if point in rows and other in rows]  # fmt: skip
     base = rows[FIRST]
     worse = [name for name, row in rows.items() if "alpha=1" not in name and change("nDCG@10", base, row)[2] < 0]

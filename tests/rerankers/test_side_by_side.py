@@ -240,6 +240,14 @@ def test_small_models_get_sheets_and_windows_of_the_size_they_have_learned():
         assert all(checks(ask) for ask in asked(small))
 
 
+def test_small_models_are_asked_for_the_best_mark_and_an_order_only_on_request():
+    small = Scripted(lambda ask: Text(""), compact=True)
+    run(reranker("grid"), small, 9)
+    run(reranker("grid", answer="order"), small, 9)
+    assert [type(ask) for ask in asked(small)] == [ScoreChoices, Generate]
+    assert asked(small)[0].choices == tuple("123456789")
+
+
 def test_settings_given_by_hand_hold_for_small_models_too():
     small = Scripted(lambda ask: Text(""), compact=True)
     run(reranker("grid", cell=48, strip=20, gap=4), small, 4)
