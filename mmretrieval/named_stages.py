@@ -16,7 +16,7 @@ from mmretrieval.specs import make, parse_spec
 if TYPE_CHECKING:
     from mmretrieval.collection import Collection
     from mmretrieval.protocols import Encoder
-    from mmretrieval.stages import Stage
+    from mmretrieval.stages import FirstStage, Stage
 
 Names = str | Sequence[str]
 
@@ -51,21 +51,22 @@ class NamedStages:
             for spec in specs:
                 registry.load(kind, parse_spec(spec)[0])
 
-    def over(self, collection: Collection, encoder: Encoder) -> list[Stage]:
-        """The stages in their order: rewriters, the first stage, refiners, rerankers."""
+    def over(self, collection: Collection, encoder: Encoder, first: FirstStage | None = None) -> list[Stage]:
+        """The stages in their order: rewriters, the first stage, refiners, rerankers; `first` is one of your own."""
         given = {"encoder": encoder, "collection": collection, "open_encoder": self._open_encoder}
         rewriters = [make("rewriters", spec, **given) for spec in self._rewrite]
         if self._fusion is not None:
             own_caption = registry.load("rewriters", "own_caption")
             rewriters.append(own_caption(collection, share=self._fusion.caption, ask=self._asks))
-        first = open_first_stage(
-            collection,
-            encoder,
-            index_kind=self._index_kind,
-            hybrid=self._hybrid,
-            fuse=self._fusion,
-            device=self._device,
-        )
+        if first is None:
+            first = open_first_stage(
+                collection,
+                encoder,
+                index_kind=self._index_kind,
+                hybrid=self._hybrid,
+                fuse=self._fusion,
+                device=self._device,
+            )
         return [*rewriters, first, *self._refiners, *(make("rerankers", spec, **given) for spec in self._rerank)]
 
 

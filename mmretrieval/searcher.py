@@ -20,6 +20,7 @@ from mmretrieval.cutoff import STRICTNESS, Cutoff, Unrelated
 from mmretrieval.encoders import is_demo
 from mmretrieval.errors import UsageError
 from mmretrieval.finishing import search as search_and_finish
+from mmretrieval.given_run import GivenRun
 from mmretrieval.named_stages import NamedStages
 from mmretrieval.near_duplicates import THRESHOLD
 from mmretrieval.near_duplicates import checked as checked_threshold
@@ -101,6 +102,7 @@ class Searcher:
         mllm: str | MLLM | None = None,
         budget: Budget | None = None,
         record: Path | str | None = None,
+        run: Mapping[str, Mapping[str, float]] | None = None,
     ) -> Searcher:
         """Open an index folder for reading; None means the encoder that the index names.
 
@@ -110,7 +112,8 @@ class Searcher:
         `rewrite`, `refine` and `rerank` name methods in the order in which they work, as in "superglobal:form=full"
         (see `specs`); rerankers work last. `mllm` is the language model that they ask, by its name (see `open_mllm`)
         or opened already. What it answers is kept in the index folder and not asked again; `budget` holds for all
-        searches together, and `record` is a file that takes all asks and replies, for "replay:FILE". Raises NotFound
+        searches together, and `record` is a file that takes all asks and replies, for "replay:FILE". With `run`,
+        scores by image by query id, the hits that another system found take the place of a search. Raises NotFound
         without an index, UsageError for an unknown `index_kind`, `hybrid` or method (see `mmretrieval list`), for a
         method that asks a language model when none is named, and for a model that none asks.
         """
@@ -128,7 +131,7 @@ class Searcher:
             collection = Collection.open(Path(index))
             undo.callback(collection.close)
             checked = CheckedEncoder(collection, encoder, device)
-            stages = named.over(collection, checked)
+            stages = named.over(collection, checked, None if run is None else GivenRun(run, collection))
             calls = open_model(stages, mllm, Path(index), budget=budget, record=record, device=device)
             own = calls if calls is not mllm else None  # one that was given is closed by its owner
             if own:
@@ -139,7 +142,8 @@ class Searcher:
         def over(snapshot: Collection) -> Pipeline:
             nonlocal checked
             checked = checked.over(snapshot)
-            return Pipeline(named.over(snapshot, checked), calls, snapshot)
+            first = None if run is None else GivenRun(run, snapshot)
+            return Pipeline(named.over(snapshot, checked, first), calls, snapshot)
 
         return cls(collection, pipeline, over, own)
 

@@ -22,6 +22,7 @@ COMMANDS = {
     "info": "info",
     "world": "world",
     "eval": "evaluate",
+    "rerank": "rerank",
     "submit": "submit",
     "bench": "bench",
     "compare": "compare",

@@ -11,6 +11,7 @@ from mmretrieval.errors import InvalidData
 from mmretrieval.evaluation.measures import Measure, parse_measures
 from mmretrieval.evaluation.queries import QueryRow
 from mmretrieval.evaluation.runs import Qrels, Run
+from mmretrieval.evaluation.summed import summed
 from mmretrieval.types import Query, Ranking
 
 DEFAULT_MEASURES = "nDCG@10 R@1 R@10"
@@ -38,6 +39,7 @@ class Evaluation:
     run: Run
     left_out: tuple[str, ...] = ()  # queries without a relevant image in the qrels; they count nowhere
     warnings: tuple[str, ...] = ()
+    steps: tuple[Mapping[str, Any], ...] = ()  # what each stage did over all queries
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON, without the rankings."""
@@ -46,6 +48,7 @@ class Evaluation:
             "queries": self.queries,
             "by_type": {name: dict(values) for name, values in self.by_type.items()},
             "left_out": list(self.left_out),
+            "steps": [dict(step) for step in self.steps],
         }
 
 
@@ -70,12 +73,14 @@ def evaluate(
     cutoffs = [measure.cutoff or WHOLE_RANKING for measure in measures]
     searchable = [row for row in judged if row.query.image_id is None or row.query.image_id in known]
     run: Run = {row.query.id: [] for row in judged}
+    rankings: list[Ranking] = []
     done = 0
     for start in range(0, len(searchable), QUERIES_AT_ONCE):
         part = [_without_reference(row.query) for row in searchable[start : start + QUERIES_AT_ONCE]]
         for ranking in searcher.search_all(part, max(cutoffs)):
             run[ranking.query.id] = ranking.ids
             warnings += ranking.warnings
+            rankings.append(replace(ranking, hits=()))
         done += len(part)
         if progress:
             progress(done, len(searchable))
@@ -88,6 +93,7 @@ def evaluate(
         run=run,
         left_out=left_out,
         warnings=tuple(dict.fromkeys(warnings)),
+        steps=tuple(summed(rankings)),
     )
 
 

@@ -39,13 +39,18 @@ def write_qrels(path: Path, qrels: Mapping[str, Mapping[str, int]]) -> None:
 
 def read_run(path: Path) -> Run:
     """Query id to image ids, best first: by score, as trec_eval does, and equal scores by id; ranks are not read."""
+    return {qid: list(found) for qid, found in read_scores(path).items()}
+
+
+def read_scores(path: Path) -> dict[str, dict[str, float]]:
+    """Query id to image id to score, in the order of `read_run`."""
     scored: dict[str, dict[str, float]] = {}
     for number, (qid, _, docid, _, score, _) in _columns(path, 6, "qid Q0 docid rank score tag"):
         found = scored.setdefault(qid, {})
         if docid in found:
             raise InvalidData(f"{path}, line {number}: image '{docid}' stands twice in the ranking of query '{qid}'")
         found[docid] = _finite(score, f"{path}, line {number}")
-    return {qid: sorted(found, key=lambda docid: (-found[docid], docid)) for qid, found in scored.items()}
+    return {qid: dict(sorted(found.items(), key=lambda each: (-each[1], each[0]))) for qid, found in scored.items()}
 
 
 def write_run(path: Path, run: Mapping[str, Sequence[str]], tag: str = "mmretrieval") -> None:
