@@ -54,7 +54,7 @@ class Budget:
         self.max_calls, self.max_seconds, self.max_cost, self.price = max_calls, max_seconds, max_cost, price
         self.calls = 0  # spent so far
         self.tokens = 0
-        self._clock = clock
+        self.clock = clock
         self._began: float | None = None
         self._under_way = 0  # calls and tokens that are reserved
         self._reserved = 0
@@ -68,6 +68,13 @@ class Budget:
         return self._began + self.max_seconds
 
     @property
+    def seconds_left(self) -> float:
+        """Infinity without a limit; all of them before the first ask."""
+        if self.max_seconds is None:
+            return math.inf
+        return self.max_seconds if self._began is None else max(0.0, self.deadline - self.clock())
+
+    @property
     def cost(self) -> float | None:
         """What the tokens so far cost; None where no price is known."""
         return None if self.price is None else self.tokens * self.price / 1e6
@@ -79,14 +86,14 @@ class Budget:
         """
         with self._changed:
             if self._began is None:
-                self._began = self._clock()
+                self._began = self.clock()
             while True:
                 granted = self._fitting(tokens)
-                if granted.count or not self._under_way or self._clock() >= self.deadline:
+                if granted.count or not self._under_way or self.clock() >= self.deadline:
                     self._under_way += granted.count
                     self._reserved += granted.tokens
                     return granted
-                self._changed.wait(timeout=min(self.deadline - self._clock(), 60.0))
+                self._changed.wait(timeout=min(self.deadline - self.clock(), 60.0))
 
     def settle(self, grant: Grant, *, calls: int, tokens: int) -> None:
         """What became of a grant: calls that were made, and what they took."""
@@ -98,7 +105,7 @@ class Budget:
             self._changed.notify_all()
 
     def _fitting(self, tokens: Sequence[int]) -> Grant:
-        if self._clock() >= self.deadline:
+        if self.clock() >= self.deadline:
             return Grant(0, reason=f"the budget of {self.max_seconds:g} seconds is spent")
         room = len(tokens) if self.max_calls is None else self.max_calls - self.calls - self._under_way
         if room <= 0:

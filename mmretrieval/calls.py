@@ -6,6 +6,7 @@ kept and recorded before the next chunk begins, so a kill costs the chunk in han
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -41,6 +42,7 @@ class Calls(MLLM):
         self.cache = cache
         self.budget = budget or Budget()
         self.recording = recording
+        self._pace = 0.0  # seconds an ask, as the last chunk had it
         self._owned = ExitStack()
         self.spec, self.answers, self.compact = model.spec, model.answers, model.compact
         self.at_once = model.at_once
@@ -86,7 +88,7 @@ class Calls(MLLM):
         left = list(todo)
         replies: dict[str, Reply] = {}
         while left:
-            asks = [todo[key][0] for key in left[: max(self.model.at_once, 1)]]
+            asks = [todo[key][0] for key in left[: self._at_once_now()]]
             most = [self.model.tokens_at_most(ask) for ask in asks]
             grant = self.budget.grant(most)
             if not grant.count:
@@ -103,9 +105,19 @@ class Calls(MLLM):
             self._keep({key: (*todo[key], replies[key]) for key in chunk})
         return replies
 
+    def _at_once_now(self) -> int:
+        """As many as the model likes; with a limit of time one to see its pace, then what it can answer by the end."""
+        most = max(self.model.at_once, 1)
+        left = self.budget.seconds_left
+        if left == math.inf:
+            return most
+        return max(1, min(most, int(left / self._pace))) if self._pace else 1
+
     def _chunk(self, asks: Sequence[Ask]) -> list[Reply]:
         self.model.deadline = self.budget.deadline
+        began = self.budget.clock()
         replies = self.model.answer(asks)
+        self._pace = (self.budget.clock() - began) / len(asks)
         if len(replies) != len(asks):
             raise MMRetrievalError(f"the model '{self.spec}' gave {len(replies)} replies to {len(asks)} asks")
         return [answering(ask, reply) for ask, reply in zip(asks, replies, strict=True)]

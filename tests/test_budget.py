@@ -1,5 +1,6 @@
 """A budget is never exceeded, whatever asks at once, and says why it ends."""
 
+import math
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event, Thread
 
@@ -50,11 +51,13 @@ def test_seconds_run_from_the_first_ask_on():
     clock = Clock()
     budget = Budget(max_seconds=10, clock=clock)
     clock.now = 500
+    assert (budget.deadline, budget.seconds_left) == (math.inf, 10)
     budget.settle(budget.grant([1]), calls=1, tokens=0)
-    assert budget.deadline == 510
+    assert (budget.deadline, budget.seconds_left) == (510, 10)
     clock.now = 509.9
     budget.settle(budget.grant([1]), calls=1, tokens=0)
     clock.now = 510
+    assert budget.seconds_left == 0
     assert budget.grant([1]).reason == "the budget of 10 seconds is spent"
 
 

@@ -200,7 +200,7 @@ def test_a_server_that_counts_no_tokens_is_taken_at_the_most():
     assert budget.tokens == 400, "99 for the answer, 1 for the word, 100 for the template"
 
 
-def test_time_is_checked_between_chunks_and_told_to_the_model():
+def test_as_time_runs_out_chunks_shrink_to_what_can_still_be_answered():
     now = [100.0]
     deadlines = []
 
@@ -210,12 +210,21 @@ def test_time_is_checked_between_chunks_and_told_to_the_model():
         return echo(ask)
 
     model = Scripted(slow)
-    model.at_once = 2
-    budget = Budget(max_seconds=10, clock=lambda: now[0])
-    replies = Calls(model, budget=budget).answer(asks(*"abcdefgh"))
-    assert set(deadlines) == {110.0}
-    assert asked(model) == ["a", "b", "c", "d"]
-    assert replies[4] == Failed("the budget of 10 seconds is spent", asked=False)
+    model.at_once = 8
+    budget = Budget(max_seconds=30, clock=lambda: now[0])
+    replies = Calls(model, budget=budget).answer(asks(*"abcdefghijkl"))
+    assert set(deadlines) == {130.0}
+    assert [len(chunk) for chunk in model.calls] == [1, 6, 1], (
+        "4 seconds each: the last begins 2 seconds before the end"
+    )
+    assert replies[8] == Failed("the budget of 30 seconds is spent", asked=False)
+
+
+def test_a_model_that_is_quick_gets_whole_chunks_within_its_time():
+    model = Scripted(echo)
+    model.at_once = 4
+    Calls(model, budget=Budget(max_seconds=3600)).answer(asks(*"abcdefghi"))
+    assert [len(chunk) for chunk in model.calls] == [1, 4, 4]
 
 
 def test_a_model_that_heeds_the_deadline_is_not_charged_for_what_it_left():

@@ -131,6 +131,18 @@ def test_a_replay_says_what_was_not_recorded(place, mllm, tmp_path):
     assert "record again" in warning
 
 
+def test_of_many_warnings_about_single_queries_eval_tells_some(place, mllm, tmp_path):
+    record = tmp_path / "calls.jsonl"
+    search(place, *RERANK, *mllm, "--record", record)
+    many = [{"qid": f"q{n}", "text": f"other {n}"} for n in range(30)]
+    (tmp_path / "many.jsonl").write_text("".join(json.dumps(row) + "\n" for row in many))
+    (tmp_path / "qrels.tsv").write_text("".join(f"q{n}\t0\tp1\t1\n" for n in range(30)))
+    words = ["--queries", tmp_path / "many.jsonl", "--qrels", tmp_path / "qrels.tsv", *RERANK, "--replay", record]
+    warnings = told("eval", "--index", "idx", *words, cwd=place)["warnings"]
+    assert len(warnings) == 21
+    assert warnings[-1] == "and 10 more warnings of single queries"
+
+
 def test_a_run_that_was_cut_by_a_budget_is_replayed_as_it_was(place, mllm, tmp_path):
     record = tmp_path / "calls.jsonl"
     first = search(place, *RERANK, *mllm, "--max-calls", "3", "--record", record)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -44,6 +45,9 @@ FitBlend = Annotated[
     bool,
     typer.Option("--fit-blend", help="First fit the weights of --hybrid blend to these queries, and keep them."),
 ]
+
+
+MOST_WARNINGS = 20
 
 
 def evaluate(
@@ -101,10 +105,16 @@ def evaluate(
     with Searcher.open(index, **stages, **model, **more) as searcher, Bar("queries") as bar:
         rows, judgements, told = filtered(searcher.collection, kept, rows, judgements)
         result = measure(searcher, rows, judgements, wanted, progress=bar)
-    warnings = [*told, *result.warnings, *(_written(run, result) if run is not None else ())]
+    warnings = [*told, *_few(result.warnings), *(_written(run, result) if run is not None else ())]
     fields = result.to_dict() if fitted is None else {**result.to_dict(), "fit": fitted.to_dict()}
     lines = [*([] if fitted is None else fitting.fit_lines(fitted)), *_lines(result)]
     return Report(fields=fields, lines=lines, warnings=warnings)
+
+
+def _few(warnings: Sequence[str]) -> list[str]:
+    """Those of single queries may be as many as the queries."""
+    more = len(warnings) - MOST_WARNINGS
+    return [*warnings[:MOST_WARNINGS], *([f"and {more} more warnings of single queries"] if more > 0 else [])]
 
 
 def _written(run: Path, result: Evaluation) -> list[str]:
