@@ -14,7 +14,7 @@ with labels of passages.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from copy import copy
 from math import ceil, sqrt
 from typing import Literal, Self
@@ -26,6 +26,7 @@ from mmretrieval.rerankers._answers import Read, by_value, read
 from mmretrieval.rerankers._blend import ALPHA, Join, checked_alpha, falling
 from mmretrieval.rerankers._orders import Asking, Pass, checked_orders
 from mmretrieval.rerankers._showing import Shown, side_by_side
+from mmretrieval.rerankers._spots import dealt_out, on_own_spots
 from mmretrieval.sheet import Marks, mark_names, sheet
 from mmretrieval.stages import Candidate, Reranked, Reranker
 from mmretrieval.types import Query
@@ -128,10 +129,10 @@ class Grid(Reranker):
         told = yield from self._read_all(shown, sheets)
         if len(sheets) == 1:
             return Pass([told[0].values.get(place) for place in range(len(places))], _counted(told))
-        values = aligned([_on_own_spots(each, places) for each in told if each.values])
+        values = aligned([on_own_spots(each.values, places) for each in told if each.values])
         if values:
             order = yield from self._knockout(shown, sheets, told)
-            values |= _as_ordered(order, values)
+            values |= dealt_out(order, values)
         return Pass([values.get(place) for place in range(len(places))], _counted(told))
 
     def _knockout(self, shown: Shown, sheets: Sequence[Sequence[int]], told: list[Read]) -> Asking[list[int]]:
@@ -178,26 +179,6 @@ class Grid(Reranker):
         )
         ask = list_prompts.best_of_sheet if self.answer == "best" else list_prompts.order_of_sheet
         return ask(made.image, [cell.mark for cell in made.cells], shown.sought)
-
-
-def _on_own_spots(said: Read, places: Sequence[int]) -> dict[int, float]:
-    """A sheet's order as values that compare between sheets: its first has the value of its first spot in the list.
-
-    So sheets that leave their candidates as they stand leave the whole list so.
-    """
-    spots = sorted(places.index(place) for place in said.values)
-    order = by_value([places[spot] for spot in spots], said.values)
-    return {place: -float(spot) for place, spot in zip(order, spots, strict=True)}
-
-
-def _as_ordered(order: Sequence[int], values: Mapping[int, float]) -> dict[int, float]:
-    """The values of these places dealt out in their order, the first of them above all others of the list."""
-    own = sorted((values.get(place, min(values.values())) for place in order), reverse=True)
-    dealt = dict(zip(order, own, strict=True))
-    others = [value for place, value in values.items() if place not in dealt]
-    if others and max(others) >= own[0]:
-        dealt[order[0]] = max(others) + 1.0
-    return dealt
 
 
 def _counted(told: Sequence[Read]) -> Counter[str]:
