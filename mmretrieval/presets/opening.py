@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from mmretrieval.asks import MLLM
 from mmretrieval.budget import Budget
 from mmretrieval.checked_encoder import CheckedEncoder
 from mmretrieval.collection import Collection
+from mmretrieval.encoders import open_encoder
 from mmretrieval.errors import UsageError
 from mmretrieval.fusion import Fusion
 from mmretrieval.opening import open_first_stage, open_model
@@ -54,7 +56,12 @@ def open_preset(
         collection = Collection.open(index)
         undo.callback(collection.close)
         checked = CheckedEncoder(collection, encoder, device)
-        given = {"encoder": checked, "collection": collection, "index": open_index(collection, index_kind)}
+        given = {
+            "encoder": checked,
+            "collection": collection,
+            "index": open_index(collection, index_kind),
+            "open_encoder": partial(open_encoder, device=device),
+        }
         stages = [_made(stage, given, index_kind, device) for stage in preset.stages]
         calls = open_model(stages, mllm, index, budget=budget, record=record, device=device)
         own = calls if calls is not mllm else None

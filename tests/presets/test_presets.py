@@ -1,15 +1,18 @@
 """Presets: what comes with the package is sound, and a wrong file is told in one sentence."""
 
+import inspect
 import re
 
 import pytest
 from store_samples import SketchEncoder, save
 
 import mmretrieval as mm
+from mmretrieval import registry
 from mmretrieval.captions import encode_captions
 from mmretrieval.errors import InvalidData, MissingPrerequisite, NotFound, UsageError
 from mmretrieval.presets.opening import first_stage_of, open_preset
 from mmretrieval.presets.preset import names, read_preset
+from mmretrieval.specs import make
 from mmretrieval.types import Query
 
 DENSE = '[[stages]]\nverb = "search"\nmethod = "dense"\n'
@@ -37,7 +40,7 @@ def test_the_presets_of_the_papers_and_of_the_uses_are_there():
     [
         ("f4-its", {"query.weights": "code", "ingredients.threshold": "code"}),
         ("square", {"query.weights": "ours", "grid.depth": "ours", "target_caption.beta": "ours"}),
-        ("cotrr", {"cot_list.depth": "measured", "cot_list.top": "measured"}),
+        ("cotrr", {"cotrr.depth": "measured", "cotrr.alpha": "paper"}),
         ("inquire-pointwise", {"pointwise.depth": "paper"}),
     ],
 )
@@ -49,8 +52,8 @@ def test_a_constant_of_a_paper_says_where_it_comes_from(name, constants):
 def test_the_papers_numbers_stand_in_their_presets():
     its, cotrr = read_preset("f4-its"), read_preset("cotrr")
     assert dict(its.weights) == {"image": 0.7, "text": 0.3}
-    assert its.stages[-1].settings == {"threshold": 0.6, "candidates": 2}
-    assert cotrr.stages[-1].settings == {"depth": 15, "top": 10}
+    assert its.stages[-1].settings == {"threshold": 0.6, "alpha": 1.0}
+    assert cotrr.stages[-1].settings == {"depth": 15, "alpha": 1.0}
     assert read_preset("inquire-pointwise").stages[-1].settings["depth"] == 100
 
 
@@ -87,6 +90,18 @@ def test_an_unknown_name_and_a_missing_file_are_told_apart(tmp_path):
         read_preset("magic")
     with pytest.raises(NotFound, match="there is no preset file"):
         read_preset(tmp_path / "magic.toml")
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_setting_of_a_preset_is_one_that_its_method_has(name):
+    """With the words of the preset the method is made; what it stands on is not looked at for that."""
+    for stage in read_preset(name).stages:
+        method = registry.load(stage.kind, stage.method)
+        takes = inspect.signature(method).parameters
+        assert set(stage.settings) <= set(takes)
+        if stage.verb == "rerank":
+            given = {"encoder": SketchEncoder(), "collection": None, "open_encoder": None}
+            assert make(stage.kind, str(stage), **given).name == stage.method
 
 
 # --- opening ------------------------------------------------------------------------------------------------------
