@@ -205,30 +205,18 @@ def which_of_grid(sheet: Image, cells: int, query: str) -> ScoreChoices:
     return ScoreChoices((sheet, full), labels(cells), compact=compact_grid(sheet, query))
 
 
-def order_of_list(images: Sequence[Image], query: str, schema: Mapping[str, Any] | None = None) -> Generate:
-    """All labels in order, best first, as "3 > 1 > 2" or as JSON of the `schema`."""
-    full = (*labelled(images), _order(len(images), query))
-    return Generate(full, _room(len(images)), schema, compact=compact_list(images, query))
-
-
-def order_of_grid(sheet: Image, cells: int, query: str, schema: Mapping[str, Any] | None = None) -> Generate:
-    """All numbers of a sheet in order, best first, as "3 > 1 > 2" or as JSON of the `schema`."""
-    full = f"This sheet holds {cells} pictures, each with its number. {_order(cells, query)}"
-    return Generate((sheet, full), _room(cells), schema, compact=compact_grid(sheet, query))
-
-
 def compact_fits(image: Image, query: str) -> tuple[Part, ...]:
     """The short form of `fits`."""
     return (image, FITS.format(bare(query)))
 
 
 def compact_list(images: Sequence[Image], query: str) -> tuple[Part, ...]:
-    """The short form of `which_of_list` and `order_of_list`."""
+    """The short form of every question about labelled pictures."""
     return (*labelled(images), WHICH.format(bare(query)))
 
 
 def compact_grid(sheet: Image, query: str) -> tuple[Part, ...]:
-    """The short form of `which_of_grid` and `order_of_grid`."""
+    """The short form of every question about a sheet."""
     return (sheet, WHICH.format(bare(query)))
 
 
@@ -251,15 +239,3 @@ def bare(words: str) -> str:
     """The words as `said`, without an opening such as "show me" or "a picture of", which small models never read."""
     plain = said(words)
     return plain[found.end() :] if (found := _OPENING.match(plain)) and found.end() < len(plain) else plain
-
-
-def _order(count: int, query: str) -> str:
-    return (
-        f'Order all {count} pictures by how well they show "{said(query)}", best first. Judge them together: first '
-        "whether what is asked for is there, then whether the rest fits. Answer with all their numbers, each once, as "
-        "in 3 > 1 > 2."
-    )
-
-
-def _room(count: int) -> int:
-    return 32 + 6 * count  # about six tokens for a label and its sign, and some for what is said before
