@@ -339,6 +339,7 @@ def page(told: Mapping[str, Any]) -> str:
         *(f"- {note}" for note in told["notes"]),
         "",
         "The script takes all of val where the whole file is.",
+        "",
         f"The weights were chosen on {counts['chosen on']:,} of these queries by nDCG@10 (whole sets of look-alikes),",
         f"and are measured on the other {counts['other half']:,}. TF-IDF of another hand (captions of the reference",
         f"and three times the change, ties counted as hits) has R@1/5/10/50 {quoted} on all {counts['all']:,}.",
@@ -347,9 +348,9 @@ def page(told: Mapping[str, Any]) -> str:
     for part in ("other half", "all"):
         lines += [f"## R@k in percent, {part} ({counts[part]:,} queries)", "", *table(told, part), ""]
     lines += [
-        "In brackets: the paired difference from the second row and its 95 % interval (bootstrap over queries). α, β and",
-        "the share of BM25 come from the half for choosing, which is part of all, so the second table is partly fitted.",
-        "Among look-alikes equal scores stand by name.",
+        "In brackets: the paired difference from the second row and its 95 % interval (bootstrap over queries). α, β",
+        "and the share of BM25 come from the half for choosing, which is part of all, so the second table is partly",
+        "fitted. Among look-alikes equal scores stand by name.",
         "",
         "## What was chosen",
         "",
