@@ -1,4 +1,4 @@
-"""Lets a language model describe the pictures of an index, and people correct what it said.
+"""Lets a language model describe the pictures of an index; `correcting` lets people correct what it said.
 
 Batch by batch: pictures are opened, the model is asked once for the whole batch, and what came of each picture is
 committed with its state. A run that is stopped, killed or out of budget goes on where it was. What was described
@@ -12,7 +12,7 @@ import hashlib
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -21,15 +21,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmretrieval.asks import MLLM, Failed, Generate
-from mmretrieval.caption_text import MOST_OF_CAPTION, items_of
 from mmretrieval.catalog import Catalog
 from mmretrieval.collection import Collection
 from mmretrieval.describing import described, questions, was_asked
 from mmretrieval.errors import MMRetrievalError, UsageError
-from mmretrieval.features import EDITED, KINDS, MANIFEST, Feature, drop_feature, write_features
+from mmretrieval.features import EDITED, KINDS, MANIFEST, Feature, picture_hashes, write_features
 from mmretrieval.lock import sole_writer
 from mmretrieval.prompts import VERSIONS
-from mmretrieval.untrusted import clean
 
 if TYPE_CHECKING:
     import numpy as np
@@ -108,28 +106,6 @@ def describe(
         run.go(batch_size, progress, stop or (lambda: False))
     run.report.seconds = time.monotonic() - began
     return run.report
-
-
-def set_by_hand(index: Path | str, record_id: str, text: str, kind: str = "caption") -> str:
-    """Write what a person says of a picture; an empty text takes it back. Returns what counts from now on.
-
-    Raises UsageError for a kind that cannot be written by hand, NotFound for an unknown id, IndexLocked, StorageError.
-    """
-    index = Path(index)
-    if kind not in ("caption", "ingredients"):
-        raise UsageError(f"'{kind}' cannot be written by hand: choose caption or ingredients")
-    with Collection.open(index) as collection:
-        collection.position(record_id)  # raises for one that is not there
-    said = clean(text, MOST_OF_CAPTION) if kind == "caption" else ", ".join(items_of(text))
-    if text.strip() and not said:
-        raise UsageError(f"the {kind} '{text}' holds no words: write some, or an empty one to take it back")
-    with sole_writer(index), closing(Catalog.open_writer(index)) as catalog:
-        if said:
-            write_features(catalog, [(record_id, Feature(kind, said, hash=_hashes(catalog, [record_id])[record_id]))])
-        else:
-            drop_feature(catalog, record_id, kind)
-    with Collection.open(index) as collection:
-        return collection.features(record_id).get(kind, "")
 
 
 def origin_of(mllm: MLLM, kind: str) -> str:
@@ -228,7 +204,7 @@ class _Run:
 
     def _batch(self, tasks: Sequence[_Task]) -> None:
         """Asks for all of them at once, and commits what came of each."""
-        hashes = _hashes(self.catalog, [task.id for task in tasks])
+        hashes = picture_hashes(self.catalog, [task.id for task in tasks])
         stored: list[tuple[str, Feature]] = []
         asked = []
         for task in tasks:
@@ -277,10 +253,3 @@ class _Run:
         assert self.encoder is not None, "checked at the start"
         row: NDArray[np.float32] = self.collection.vectors("image", [record_id])[0]
         return [float(cosine) for cosine in self.encoder.encode_texts(list(texts)) @ row]
-
-
-def _hashes(catalog: Catalog, ids: Sequence[str]) -> Mapping[str, bytes]:
-    """The hash of each picture's bytes; empty for those of ready vectors."""
-    marks = ",".join("?" * len(ids))
-    sql = f"SELECT id, hash FROM files WHERE state = 'indexed' AND id IN ({marks})"  # noqa: S608 (only marks)
-    return dict.fromkeys(ids, b"") | dict(catalog.rows(sql, ids))

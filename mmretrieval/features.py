@@ -145,3 +145,10 @@ def count_features(catalog: Catalog) -> dict[str, dict[str, int]]:
         for kind, state, count in catalog.rows("SELECT kind, state, COUNT(*) FROM features GROUP BY kind, state"):
             counts.setdefault(kind, {})[state] = count
     return counts
+
+
+def picture_hashes(catalog: Catalog, ids: Sequence[str]) -> Mapping[str, bytes]:
+    """The hash of each picture's bytes; empty for those of ready vectors."""
+    marks = ",".join("?" * len(ids))
+    sql = f"SELECT id, hash FROM files WHERE state = 'indexed' AND id IN ({marks})"  # noqa: S608 (only marks)
+    return dict.fromkeys(ids, b"") | dict(catalog.rows(sql, ids))

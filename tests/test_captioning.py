@@ -16,9 +16,10 @@ from mmretrieval import prompts
 from mmretrieval.asks import Failed, Text
 from mmretrieval.budget import Budget
 from mmretrieval.calls import Calls
-from mmretrieval.captioning import MOST_FAILURES, describe, origin_of, set_by_hand
+from mmretrieval.captioning import MOST_FAILURES, describe, origin_of
 from mmretrieval.captions import encode_captions
 from mmretrieval.collection import Collection
+from mmretrieval.correcting import set_by_hand
 from mmretrieval.describing import LONG, PER_WORD
 from mmretrieval.errors import IndexLocked, NotFound, UsageError
 from mmretrieval.indexing import index

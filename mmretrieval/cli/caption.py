@@ -108,7 +108,7 @@ def _described(
 
 
 def _set(index: Path, hand: tuple[str, str], kinds: tuple[str, ...], more: Mapping[str, Any]) -> Report:
-    from mmretrieval.captioning import set_by_hand
+    from mmretrieval.correcting import set_by_hand
 
     if len(kinds) != 1:
         raise UsageError("--set writes one thing: give --what caption or --what ingredients")
