@@ -5,7 +5,7 @@
 
 Writes STEM.md, STEM.json and STEM.png (by default assets/reports/rerankers). The first stage is the shipped CLIP on
 looks alone; the language model is `--vlm`, by default the shipped one. With --keep, pictures, index and finished rows
-are kept, so that a run can be taken up again. About an hour on one core for 200 queries of each kind. The plot needs
+are kept, so that a run can be taken up again. About an hour on a free core for 100 queries of each kind. The plot needs
 the extra `report`.
 """
 
@@ -310,7 +310,7 @@ seconds are for one query, without any cache; seconds include the search, and ev
 *tau* the agreement with the order before the last reranker (1: nothing moved). All blend with the order before by half
 unless a row says alpha=1, which is what the papers do. A small model cannot write reasoning, so that `cotrr` asks it
 yes or no for each part of the query; `mode=direct` is one call without reasoning. Many rows are compared with one, so
-a few intervals miss 0 by chance; cascades were not chosen by these queries, but the best of three is named here."""
+a few intervals miss 0 by chance. Settings and cascades were written down before they were measured."""
     lines = head.splitlines()
     for kind, rows in tables.items():
         count = len(next(iter(rows.values())).values)
@@ -334,7 +334,7 @@ def main(arguments: Sequence[str] | None = None, log: Callable[[str], Any] = sys
     parser.add_argument("--vlm", default="demo")
     parser.add_argument("--seed", type=int, default=515151)
     parser.add_argument("--images", type=int, default=1500)
-    parser.add_argument("--queries", type=int, default=200, help="of each kind, at most")
+    parser.add_argument("--queries", type=int, default=100, help="of each kind, at most")
     parser.add_argument("--only", default="", help="names of rerankers, joined by commas")
     parser.add_argument("--keep", type=Path, help="a folder in which pictures, index and finished rows stay")
     parser.add_argument("--out", type=Path, default=ROOT / "assets" / "reports" / "rerankers")
