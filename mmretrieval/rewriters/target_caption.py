@@ -10,7 +10,7 @@ averaged. Without a description (the model failed, refused or said nothing) beta
 
 The paper's alpha and beta are not known to us. WeiMoCIR, by the same authors, has alpha 0.8 and beta 0.1 for CLIP L, H
 and G, of vectors that are not centred and a beta that weighs captions of the gallery. Ours are alpha 0.5, the equal
-weights of every composed query, and a beta chosen on a drawn collection, see assets/reports/target-captions.md.
+weights of every composed query, and beta 0.5, about the best on a drawn collection: assets/reports/target-captions.md.
 """
 
 from __future__ import annotations
