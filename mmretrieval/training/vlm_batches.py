@@ -34,12 +34,13 @@ FEWEST, MOST = 2, 6  # pictures of a labelled list
 # shares of the tasks: sentences first, since they teach every slot at once
 BEFORE: Mapping[str, float] = {"caption": 0.7, "items": 0.1, "target": 0.1, "fits": 0.1}
 AFTER: Mapping[str, float] = {
-    "caption": 0.13,
+    "caption": 0.11,
     "items": 0.07,
-    "target": 0.25,
-    "fits": 0.5,
+    "target": 0.22,
+    "details": 0.2,
+    "fits": 0.36,
     "listed": 0.02,
-    "sheet": 0.03,
+    "sheet": 0.02,
 }
 
 
@@ -70,6 +71,7 @@ class Batches:
             "caption": self._caption,
             "items": self._items,
             "target": self._target,
+            "details": self._details,
             "fits": self._fits,
             "listed": self._listed,
             "sheet": self._sheet,
@@ -109,6 +111,16 @@ class Batches:
         dialogue.picture(self.features[1][row])
         dialogue.words(prompts.TARGET.format(words))
         dialogue.changed_answer(vlm_words.sentence(changed), vlm_words.sentence(self.scenes[row]), CHANGED_WEIGHT)
+
+    def _details(self, dialogue: Dialogue, rng: Random) -> None:
+        row = self._some(rng)
+        dialogue.picture(self.features[1][row])
+        for number in range(QUESTIONS):
+            if number:
+                dialogue.user()
+            words, answer = vlm_words.detail(self.scenes[row], rng)
+            dialogue.words(words)
+            dialogue.answer(answer, FIRST_WEIGHT)
 
     def _fits(self, dialogue: Dialogue, rng: Random) -> None:
         row = self._some(rng)

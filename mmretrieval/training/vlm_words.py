@@ -32,6 +32,9 @@ from mmretrieval.training import slots
 
 SHARES = (0.05, 0.05, 0.1, 0.2, 0.4, 0.75, 1.0)  # of the facts that a question mentions; short ones teach most
 KINDS_ALONE = 0.1  # of the questions mention nothing but kinds
+PRESENT = 0.6  # of the details are asked of a thing that is there, at least
+THINGS_ASKED = 0.75  # of the details are about things, the others about what they are set in
+NONE = "none"
 _OPENINGS = ("a picture of ", "a photo of ", "a drawing of ", "show me ")
 _Forms = dict[str, tuple[tuple[str, str], ...]]
 
@@ -112,6 +115,42 @@ def with_subjects(scene: Scene, facts: Iterable[str]) -> frozenset[str]:
                 if other in (f"ingredient={subject}", f"animal={subject}") or other.startswith(f"{subject}=")
             }
     return frozenset(kept)
+
+
+def detail(scene: Scene, rng: Random) -> tuple[str, str]:
+    """A question about one thing, and its answer in a word or two; often about a thing that is not there.
+
+    No user asks these. They bind the words for a thing to where it lies, which yes and no alone teach slowly.
+    """
+    if isinstance(scene, FoodPlate):
+        there = {serving.kind: serving for serving in scene.servings}
+        kind = rng.choice(tuple(there)) if rng.random() < PRESENT else rng.choice(tuple(INGREDIENTS))
+        singular, plural = rng.choice(INGREDIENTS[kind])
+        found = there.get(kind)
+        plate = (("which plate?", PLATES[scene.plate][0]), ("which plate colour?", scene.plate_colour))
+        setting = (*plate, ("which table?", TABLES[scene.table][0]), ("which cutlery?", scene.cutlery))
+        things = (
+            (f"how many {plural}?", found.count if found else NONE),
+            (f"where is the {singular}?", PLACES[found.position][0] if found else NONE),
+        )
+        return rng.choice(things if rng.random() < THINGS_ASKED else setting)
+    here = {group.species: group for group in scene.groups}
+    species = rng.choice(tuple(here)) if rng.random() < PRESENT else rng.choice(tuple(SPECIES))
+    singular, plural = rng.choice(SPECIES[species])
+    group = here.get(species)
+    plant = rng.choice((scene.plant, rng.choice(tuple(PLANTS))))
+    setting = (
+        ("which place?", HABITATS[scene.habitat][0]),
+        ("which weather?", WEATHERS[scene.weather][0]),
+        (f"how many {rng.choice(PLANTS[plant])[1]}?", scene.plant_count if plant == scene.plant else NONE),
+    )
+    things = (
+        (f"how many {plural}?", group.count if group else NONE),
+        (f"where is the {singular}?", PLACES[group.side][0] if group else NONE),
+        (f"which colour has the {singular}?", group.colour if group else NONE),
+        (f"what does the {singular} do?", BEHAVIOURS[group.behaviour][0] if group else NONE),
+    )
+    return rng.choice(things if rng.random() < THINGS_ASKED else setting)
 
 
 def values_of(scene: Scene) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from random import Random
 
@@ -187,3 +188,18 @@ def test_the_words_a_change_is_about_count_more() -> None:
     shorter.changed_answer("a d", "a b c d", 5.0)
     assert shorter.weights == [0.0, 0.0, 1.0, 5.0, 1.0]
     assert shorter.targets == [IGNORED, IGNORED, 10, 13, END]
+
+
+def test_answers_about_details_are_true_of_the_scene() -> None:
+    """The slow way: the answer's words, looked up in the sentence of the scene, which is read back whole elsewhere."""
+    rng = Random(4)
+    absent = 0
+    for number in range(600):
+        shown = scene("details", number, "both")
+        words, answer = vlm_words.detail(shown, rng)
+        assert words.endswith("?")
+        if answer == vlm_words.NONE:
+            absent += 1
+            continue
+        assert re.search(rf"\b{answer}\b", vlm_words.sentence(shown)), (words, answer)
+    assert 50 < absent < 300
