@@ -104,14 +104,13 @@ class Serving:
         return [shrunk(picture, self._most_pixels(len(pictures))) for picture in pictures]
 
     def _too_long(self, ask: Ask, row: Row) -> Failed | None:
-        new = ask.max_tokens if isinstance(ask, Generate) else 0
-        if new < 0 or (isinstance(ask, Generate) and not new):
-            return Failed(f"max_tokens is {new}, and an answer needs at least 1")
-        if len(row.ids) + new <= self._loaded.context:
+        """Why there is no room for an answer; one that is longer than the room is cut, and told so."""
+        if isinstance(ask, Generate) and ask.max_tokens < 1:
+            return Failed(f"max_tokens is {ask.max_tokens}, and an answer needs at least 1")
+        if len(row.ids) + isinstance(ask, Generate) <= self._loaded.context:
             return None
-        room = f" and an answer of {new}" if new else ""
         return Failed(
-            f"the prompt has {len(row.ids):,} tokens{room}, and the model takes {self._loaded.context:,} in all: show "
+            f"the prompt has {len(row.ids):,} tokens, and the model takes {self._loaded.context:,} in all: show "
             "fewer or smaller pictures"
         )
 
@@ -126,7 +125,7 @@ class Serving:
         assert isinstance(job.ask, ScoreChoices)
         try:
             return plan(job.ask.choices, job.ask.prefill, lambda choice: self._behind(job, choice))
-        except MMRetrievalError as error:
+        except Exception as error:  # noqa: BLE001 - tokenizers are foreign code; the ask tells it
             return error
 
     def _behind(self, job: _Job, choice: str) -> list[int]:
@@ -140,7 +139,10 @@ class Serving:
         return self._rows.tokens(choice)
 
     def _generate(self, jobs: Sequence[_Job]) -> list[Reply]:
-        most = [job.ask.max_tokens for job in jobs if isinstance(job.ask, Generate)]
+        room = [self._loaded.context - len(job.row.ids) for job in jobs]
+        most = [
+            min(job.ask.max_tokens, left) for job, left in zip(jobs, room, strict=True) if isinstance(job.ask, Generate)
+        ]
         done = generate(self._loaded, self._rows, self._room, [job.row for job in jobs], most)
         return [
             _failed(one) if isinstance(one, Exception) else self._said(job, *one)

@@ -178,6 +178,16 @@ def test_one_bad_ask_does_not_spoil_the_others(model):
     np.testing.assert_allclose(replies[0].log_probs, replies[-1].log_probs, atol=1e-12)
 
 
+def test_an_answer_is_cut_where_the_model_has_no_more_room(qwen):
+    ten, twenty = (reply.tokens for reply in qwen.answer([ScoreChoices(("no " * n,), ("a",)) for n in (10, 20)]))
+    each = (twenty - ten) / 10
+    words = int(10 + (2040 - ten) / each)
+    (reply,) = qwen.answer([Generate(("no " * words,), max_tokens=500)])
+    assert isinstance(reply, Text)
+    assert reply.cut
+    assert 2040 < reply.tokens <= 2048
+
+
 def test_pictures_are_scaled_to_the_pixels_that_are_allowed(qwen_folder):
     small = Transformers(str(qwen_folder), device="cpu", max_pixels=48 * 48)
     large = Transformers(str(qwen_folder), device="cpu", max_prompt_pixels=2 * 96 * 96)
