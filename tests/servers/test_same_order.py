@@ -1,4 +1,8 @@
-"""A search through a real server: the same weights put the same pictures into the same order as in this process."""
+"""A search through a real server: the same weights put the same pictures into the same order as in this process.
+
+Not so `grid` with the model that ships: vLLM counts a picture of this class as one of 96 by 96 pixels and squashes it
+to that, while in this process a sheet is read at its own size. So sheets are left out here.
+"""
 
 import pytest
 from example_stages import Listing, MemoryCollection
@@ -12,8 +16,6 @@ pytestmark = pytest.mark.servers
 
 SPECS = (
     "pointwise:depth=9",
-    "grid:depth=9",
-    "grid:depth=9,answer=order",
     "listwise:depth=9",
     "cotrr:depth=5",
     "cotrr:depth=5,mode=direct",
