@@ -190,45 +190,9 @@ def test_grades_are_read_as_the_table_says(text, expected, status):
     assert grades(text, ["1", "2"]) == (expected, status)
 
 
-PIECES = st.sampled_from(
-    [
-        "[",
-        "]",
-        "{",
-        "}",
-        "(",
-        ")",
-        "<",
-        ">",
-        ",",
-        ":",
-        '"',
-        "'",
-        "\\",
-        ".",
-        "1",
-        "2",
-        "12",
-        "0",
-        "-",
-        "1e999",
-        "ranking",
-        '"ranking"',
-        "picture",
-        "A",
-        "no",
-        "true",
-        "null",
-        "```",
-        "٣",
-        "①",
-        "\n",
-        " ",
-        "<think>",
-        "</think>",
-        "<answer>",
-    ]
-)
+MARKS = ["[", "]", "{", "}", "(", ")", "<", ">", ",", ":", '"', "'", "\\", "\n", " ", ".", "-", "```"]
+MORE = ["1", "2", "12", "0", "1e999", "٣", "①", "ranking", '"ranking"', "picture ", "A", "no", "true", "null"]
+PIECES = st.sampled_from([*MARKS, *MORE, "<think>", "</think>", "<answer>"])
 TEXTS = st.text(max_size=60) | st.lists(PIECES, max_size=60).map("".join)
 
 
@@ -281,32 +245,8 @@ def test_an_answer_that_breaks_off_anywhere_is_never_called_whole(order, data):
         assert told[: len(known)] == known
 
 
-UNITS = [
-    "[",
-    "{",
-    '{"ranking":',
-    "[1",
-    "[1]>",
-    "1,",
-    "1.",
-    "(1)",
-    '"',
-    "'",
-    "\\",
-    "11111111111111111111111111",
-    "picture",
-    "<think>",
-    "{}",
-    "[]",
-    '{"a":[1,2]}',
-    "ab",
-    "1:2,",
-    ">",
-    "**",
-    "</answer>",
-    "ranking:",
-    "yes,",
-]
+SIGNS = ["[", "{", "[1", "[1]>", "1,", "1.", "(1)", '"', "'", "\\", "1" * 26, "{}", "[]", "1:2,", ">", "**"]
+UNITS = [*SIGNS, '{"ranking":', "picture", "<think>", '{"a":[1,2]}', "ab", "</answer>", "ranking:", "yes,"]
 
 
 @pytest.mark.parametrize("unit", [*UNITS, " ", "\n", "\n1. ", "[1] > ", "final answer is ", "no, ", "1 . "])
