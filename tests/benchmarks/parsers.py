@@ -145,7 +145,7 @@ def _remarks(growth: dict[str, float]) -> list[str]:
         "  order, without a word about it: their callers cannot tell such an answer from a ranking.",
         "- CoTRR keeps repeated ids, so that a candidate stands twice and another is pushed out at the cut of 50: 25",
         "  of the 4,148 published lists of its GPT-4o run hold a name twice (see `tests/test_recorded_rankings.py`).",
-        "  Of anything but JSON it makes nothing; for a picture plus a change that ends in a crash, and the query is lost.",
+        "  Of anything but JSON it makes nothing; for a picture plus a change that is a crash, and a lost query.",
         "- MM-R5 reads its own answer tags alone, keeps repeated ids, and gives the old order for all else, unmarked.",
         "- The models were asked for chains such as [3] > [1], and neither for JSON nor for tags: the lines of CoTRR",
         "  and MM-R5 under rankings, and of MM-R5 under JSON, say only what happens to a form that was not foreseen.",
