@@ -133,9 +133,12 @@ def task(made: Described, name: str, rows: Sequence[QueryRow], qrels: Qrels) -> 
             found[system] = evaluate(searcher, rows, qrels, MEASURES)
             seconds[system] = (time.process_time() - began) / len(rows)
     base = found["looks alone"]
+    said = found["captions alone"]
     return {
         "name": name,
         "queries": base.queries,
+        "first by captions alone": only(said, base),
+        "first by looks alone": only(base, said),
         "systems": {
             system: {
                 "measures": dict(result.measures),
@@ -146,6 +149,11 @@ def task(made: Described, name: str, rows: Sequence[QueryRow], qrels: Qrels) -> 
         },
         "sweeps": {how: swept(made, how, rows, qrels) for how in ("late", "standard")},
     }
+
+
+def only(one: Evaluation, other: Evaluation) -> float:
+    """The share of queries that the first answers in the first place and the second does not."""
+    return sum(one.by_query[each][FIRST] > other.by_query[each][FIRST] for each in one.by_query) / one.queries
 
 
 def gain(result: Evaluation, base: Evaluation, measure: str) -> Interval:
@@ -213,7 +221,16 @@ def accuracy(*given: Any) -> float:
 def report(told: Mapping[str, Any], stem: str) -> str:
     parts = ["# Captions fused with looks", "", setting(told), "", GAINS, "", f"![By weight of captions]({stem}.png)"]
     for each in told["tasks"]:
-        parts += ["", f"## Queries: {each['name']} ({each['queries']})", "", *table(each), "", *sweeps(each)]
+        parts += [
+            "",
+            f"## Queries: {each['name']} ({each['queries']})",
+            "",
+            *table(each),
+            "",
+            *sweeps(each),
+            "",
+            apart(each),
+        ]
     return "\n".join([*parts, "", *direction(told["picture_to_caption"]), ""])
 
 
@@ -246,6 +263,15 @@ def table(each: Mapping[str, Any]) -> list[str]:
 def said(one: Mapping[str, float]) -> str:
     verdict = "" if one["low"] > 0 or one["high"] < 0 else ", holds 0"
     return f"{100 * one['mean']:+.1f} ({100 * one['low']:+.1f} to {100 * one['high']:+.1f}{verdict})"
+
+
+def apart(each: Mapping[str, Any]) -> str:
+    """How much there is to gain: where looks and captions do not err together."""
+    return (
+        f"Captions find {100 * each['first by captions alone']:.1f} % of the answers first where looks do not, and "
+        f"looks {100 * each['first by looks alone']:.1f} % where captions do not: a sum gains the one as far as it "
+        "does not lose the other."
+    )
 
 
 def sweeps(each: Mapping[str, Any]) -> list[str]:
