@@ -75,13 +75,14 @@ async def _exact(talk: Talk, ask: ScoreChoices, most_pixels: int) -> ChoiceScore
     if len(ask.choices) > _MOST_NAMED:
         raise NoAnswer(f"{len(ask.choices)} choices are too many for one request: give at most {_MOST_NAMED}")
     words = {word for choice in ask.choices for word in spellings(choice, ask.prefill)}
-    known = dict(zip(words, await asyncio.gather(*map(talk.tokens, words)), strict=True))
+    behind = await asyncio.gather(*(_behind(talk, ask.prefill, word) for word in words))
+    known = dict(zip(words, behind, strict=True))
     planned = plan(ask.choices, ask.prefill, lambda word: known[word])
     starts = {tokens[:n] for sequences in planned.of for tokens in sequences for n in range(len(tokens))}
     steps: dict[Tokens, float] = {}
     spent = 0
     for start in sorted(starts):
-        begun = ask.prefill + await _written(talk, start, ask.choices)
+        begun = ask.prefill + await _written(talk, start, ask)
         turns = await asyncio.to_thread(messages, ask.parts, most_pixels, begun)
         more = {"continue_final_message": True, "add_generation_prompt": False} if begun else {}
         wanted = _following(planned, start)
@@ -117,14 +118,23 @@ def _following(planned: Plan, start: Tokens) -> list[int]:
     return list(dict.fromkeys(found))[:_MOST_NAMED]
 
 
-async def _written(talk: Talk, start: Tokens, choices: Sequence[str]) -> str:
+async def _behind(talk: Talk, prefill: str, word: str) -> Tokens:
+    """The tokens of a word as it stands behind the prefill, where many tokenizers write it otherwise than alone."""
+    if prefill:
+        before, both = await talk.tokens(prefill), await talk.tokens(prefill + word)
+        if both[: len(before)] == before:
+            return both[len(before) :]
+    return await talk.tokens(word)
+
+
+async def _written(talk: Talk, start: Tokens, ask: ScoreChoices) -> str:
     """The words of a choice's first tokens."""
-    for choice in choices if start else ():
+    for choice in ask.choices if start else ():
         for end in range(1, len(choice)):
-            if await talk.tokens(choice[:end]) == start:
+            if await _behind(talk, ask.prefill, choice[:end]) == start:
                 return choice[:end]
     if start:
-        raise NoAnswer(f"the server cuts the choices into pieces that are no words: {', '.join(choices)}")
+        raise NoAnswer(f"the server cuts the choices into pieces that are no words: {', '.join(ask.choices)}")
     return ""
 
 
