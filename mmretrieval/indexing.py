@@ -175,9 +175,7 @@ class _Run:
             return plan_folder(found, ledger, lambda paths: self.reader.digests(self._unless_stopped(paths)))
         stored = {
             record_id: (caption, meta)
-            for record_id, caption, meta in self.catalog.rows(
-                "SELECT id, COALESCE(given, caption), meta FROM records"
-            )
+            for record_id, caption, meta in self.catalog.rows("SELECT id, COALESCE(given, caption), meta FROM records")
         }
         return plan_manifest(entries, ledger, look_below(self.root), stored)
 

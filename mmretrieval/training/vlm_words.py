@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from random import Random
 
 from mmretrieval.demo.edits import edit
-from mmretrieval.demo.scenes import FoodPlate, Scene
+from mmretrieval.demo.scenes import FoodPlate, NaturalScene, Scene
 from mmretrieval.demo.vocabulary import (
     ANIMAL_COLOURS,
     BEHAVIOURS,
@@ -36,6 +36,7 @@ PRESENT = 0.6  # of the details are asked of a thing that is there, at least
 THINGS_ASKED = 0.75  # of the details are about things, the others about what they are set in
 NONE = "none"
 _OPENINGS = ("a picture of ", "a photo of ", "a drawing of ", "show me ")
+_Details = list[tuple[str, str]]  # questions with their answers
 _Forms = dict[str, tuple[tuple[str, str], ...]]
 
 
@@ -122,34 +123,7 @@ def detail(scene: Scene, rng: Random) -> tuple[str, str]:
 
     No user asks these. They bind the words for a thing to where it lies, which yes and no alone teach slowly.
     """
-    if isinstance(scene, FoodPlate):
-        there = {serving.kind: serving for serving in scene.servings}
-        kind = rng.choice(tuple(there)) if rng.random() < PRESENT else rng.choice(tuple(INGREDIENTS))
-        singular, plural = rng.choice(INGREDIENTS[kind])
-        found = there.get(kind)
-        plate = (("which plate?", PLATES[scene.plate][0]), ("which plate colour?", scene.plate_colour))
-        setting = (*plate, ("which table?", TABLES[scene.table][0]), ("which cutlery?", scene.cutlery))
-        things = (
-            (f"how many {plural}?", found.count if found else NONE),
-            (f"where is the {singular}?", PLACES[found.position][0] if found else NONE),
-        )
-        return rng.choice(things if rng.random() < THINGS_ASKED else setting)
-    here = {group.species: group for group in scene.groups}
-    species = rng.choice(tuple(here)) if rng.random() < PRESENT else rng.choice(tuple(SPECIES))
-    singular, plural = rng.choice(SPECIES[species])
-    group = here.get(species)
-    plant = rng.choice((scene.plant, rng.choice(tuple(PLANTS))))
-    setting = (
-        ("which place?", HABITATS[scene.habitat][0]),
-        ("which weather?", WEATHERS[scene.weather][0]),
-        (f"how many {rng.choice(PLANTS[plant])[1]}?", scene.plant_count if plant == scene.plant else NONE),
-    )
-    things = (
-        (f"how many {plural}?", group.count if group else NONE),
-        (f"where is the {singular}?", PLACES[group.side][0] if group else NONE),
-        (f"which colour has the {singular}?", group.colour if group else NONE),
-        (f"what does the {singular} do?", BEHAVIOURS[group.behaviour][0] if group else NONE),
-    )
+    things, setting = _plate_details(scene, rng) if isinstance(scene, FoodPlate) else _landscape_details(scene, rng)
     return rng.choice(things if rng.random() < THINGS_ASKED else setting)
 
 
@@ -162,6 +136,50 @@ def _name(forms: Sequence[tuple[str, str]], count: str) -> str:
     return forms[0][0 if count == "one" else 1]
 
 
+def _asked_for(there: Iterable[str], all_kinds: Iterable[str], rng: Random) -> str:
+    return rng.choice(tuple(there)) if rng.random() < PRESENT else rng.choice(tuple(all_kinds))
+
+
+def _plate_details(scene: FoodPlate, rng: Random) -> tuple[_Details, _Details]:
+    """Questions about an ingredient, and about what it lies on."""
+    there = {serving.kind: serving for serving in scene.servings}
+    kind = _asked_for(there, INGREDIENTS, rng)
+    singular, plural = rng.choice(INGREDIENTS[kind])
+    found = there.get(kind)
+    things = [
+        (f"how many {plural}?", found.count if found else NONE),
+        (f"where is the {singular}?", PLACES[found.position][0] if found else NONE),
+    ]
+    setting = [
+        ("which plate?", PLATES[scene.plate][0]),
+        ("which plate colour?", scene.plate_colour),
+        ("which table?", TABLES[scene.table][0]),
+        ("which cutlery?", scene.cutlery),
+    ]
+    return things, setting
+
+
+def _landscape_details(scene: NaturalScene, rng: Random) -> tuple[_Details, _Details]:
+    """Questions about an animal, and about what surrounds it."""
+    there = {group.species: group for group in scene.groups}
+    species = _asked_for(there, SPECIES, rng)
+    singular, plural = rng.choice(SPECIES[species])
+    group = there.get(species)
+    plant = rng.choice((scene.plant, rng.choice(tuple(PLANTS))))
+    things = [
+        (f"how many {plural}?", group.count if group else NONE),
+        (f"where is the {singular}?", PLACES[group.side][0] if group else NONE),
+        (f"which colour has the {singular}?", group.colour if group else NONE),
+        (f"what does the {singular} do?", BEHAVIOURS[group.behaviour][0] if group else NONE),
+    ]
+    setting = [
+        ("which place?", HABITATS[scene.habitat][0]),
+        ("which weather?", WEATHERS[scene.weather][0]),
+        (f"how many {rng.choice(PLANTS[plant])[1]}?", scene.plant_count if plant == scene.plant else NONE),
+    ]
+    return things, setting
+
+
 def _dish(scene: FoodPlate) -> str:
     servings = [f"{s.count} {_name(INGREDIENTS[s.kind], s.count)} {PLACES[s.position][0]}" for s in scene.servings]
     plate = f"{'in' if scene.plate == 'bowl' else 'on'} {article(f'{scene.plate_colour} {PLATES[scene.plate][0]}')}"
@@ -170,8 +188,7 @@ def _dish(scene: FoodPlate) -> str:
     return ", ".join([enumerate_phrases(servings), plate, f"on {article(TABLES[scene.table][0])}", beside])
 
 
-def _landscape(scene: Scene) -> str:
-    assert not isinstance(scene, FoodPlate)
+def _landscape(scene: NaturalScene) -> str:
     groups = [
         f"{g.count} {g.colour} {_name(SPECIES[g.species], g.count)} {BEHAVIOURS[g.behaviour][0]} {PLACES[g.side][0]}"
         for g in sorted(scene.groups, key=lambda group: group.side)
