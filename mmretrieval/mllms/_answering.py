@@ -10,7 +10,7 @@ import torch
 from mmretrieval.mllms._choices import Plan, Tokens
 from mmretrieval.mllms._head import Head
 from mmretrieval.mllms._loaded import Loaded
-from mmretrieval.mllms._memory import Room, in_batches
+from mmretrieval.mllms._memory import Room, TimeIsUp, in_batches
 from mmretrieval.mllms._rows import Row, Rows
 
 
@@ -71,6 +71,8 @@ def _gathered(
     own = [job for job, (owner, _) in enumerate(jobs) if owner == at]
     steps: dict[Tokens, float] = {}
     for job in own:
+        if isinstance(done[job], TimeIsUp):
+            return TimeIsUp(begun=any(not isinstance(done[other], Exception) for other in own))
         if isinstance(done[job], Exception):
             failed: Exception = done[job]
             return failed

@@ -22,6 +22,7 @@ from transformers.masking_utils import sdpa_mask
 
 from mmretrieval.errors import InvalidData
 from mmretrieval.mllms._loaded import Loaded
+from mmretrieval.mllms._memory import Room, TimeIsUp
 from mmretrieval.mllms._rows import Row, Rows
 
 _NAME = "mmretrieval_looking"
@@ -83,11 +84,14 @@ def middle_third(layers: int) -> range:
     return range(layers // 3, max(layers // 3 + 1, layers - layers // 3))
 
 
-def attend(loaded: Loaded, rows: Rows, prompts: Sequence[Row]) -> list[tuple[float, ...] | Exception]:
+def attend(loaded: Loaded, rows: Rows, room: Room, prompts: Sequence[Row]) -> list[tuple[float, ...] | Exception]:
     """For each prompt one mass per picture, one forward pass each."""
     found: list[tuple[float, ...] | Exception] = []
     with _switched(loaded.model):
         for prompt in prompts:
+            if room.is_closed:
+                found.append(TimeIsUp())
+                continue
             try:
                 found.append(_masses(loaded, rows, prompt))
             except Exception as error:  # noqa: BLE001 - models are foreign code; the ask tells it

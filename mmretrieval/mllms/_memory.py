@@ -1,9 +1,14 @@
-"""Work in batches as large as memory allows: the largest first, halved when memory runs out, and remembered."""
+"""Work in batches as large as memory allows: the largest first, halved when memory runs out, and remembered.
+
+Between batches is where work can stop, so the time it may take is kept here, too.
+"""
 
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Hashable, Sequence
+from time import monotonic
 from typing import TypeVar
 
 import torch
@@ -15,11 +20,28 @@ log = logging.getLogger(__name__)
 _WORDS = ("out of memory", "not enough memory", "can't allocate memory", "cannot allocate memory")
 
 
+class TimeIsUp(Exception):  # noqa: N818 (it tells of no fault)
+    """No result, since its batch would have begun after the deadline; `begun` when a part of its work was done."""
+
+    def __init__(self, *, begun: bool = False) -> None:
+        super().__init__("the time for it was up")
+        self.begun = begun
+
+
 class Room:
-    """How much goes into one batch, as the largest member's size times their number; only ever shrinks."""
+    """How much goes into one batch, as the largest member's size times their number; only ever shrinks.
+
+    No batch begins at `deadline`, a value of `time.monotonic`, or after it.
+    """
 
     def __init__(self, most: int) -> None:
         self.most = most
+        self.deadline = math.inf
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the deadline has passed."""
+        return monotonic() >= self.deadline
 
     def halve(self, tried: int) -> None:
         self.most = max(1, min(self.most, tried) // 2)
@@ -35,12 +57,15 @@ def in_batches(
     """`run` on the places 0..n-1 in batches of one kind and like sizes; results, or what was raised, in their order.
 
     A batch is at most `room.most` when all its members count as much as the largest. When memory runs out the batch is
-    halved; a member that does not fit alone gets the error.
+    halved; a member that does not fit alone gets the error. What has not begun at the room's deadline gets TimeIsUp.
     """
     found: dict[int, T | Exception] = {}
     first_of = {kind: at for at, kind in reversed(list(enumerate(kinds)))}
     waiting = sorted(range(len(sizes)), key=lambda at: (first_of[kinds[at]], -sizes[at], at))
     while waiting:
+        if room.is_closed:
+            found.update((at, TimeIsUp()) for at in waiting)
+            break
         batch = _first(waiting, sizes, kinds, room.most)
         results = _tried(batch, run)
         if len(batch) > 1 and isinstance(results[0], Exception):

@@ -48,7 +48,7 @@ class Pictures:
         self._most_bytes = most_bytes
         self._kept: OrderedDict[str, Seen] = OrderedDict()
         self._bytes = 0
-        self._room = Room(TOWER_PIXELS)
+        self.room = Room(TOWER_PIXELS)
         tower = getattr(loaded.model.config, "vision_config", None)
         self._is_convolutional = getattr(tower, "model_type", "") == "timm_wrapper"
         self._form: tuple[type[Any], bool] | None = None  # the tower's kind of output, and whether it lists pictures
@@ -97,7 +97,7 @@ class Pictures:
         keys = list(ready)
         sizes = [images[key].width * images[key].height for key in keys]
         shapes = [_shapes(ready[key]) for key in keys]
-        done = in_batches(sizes, shapes, self._room, lambda part: self._encoded([ready[keys[at]] for at in part]))
+        done = in_batches(sizes, shapes, self.room, lambda part: self._encoded([ready[keys[at]] for at in part]))
         return found | dict(zip(keys, done, strict=True))
 
     def _prepared(self, image: Image) -> dict[str, Any]:

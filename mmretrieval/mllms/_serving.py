@@ -15,7 +15,7 @@ from mmretrieval.mllms._chat import Chat, pictures_in
 from mmretrieval.mllms._choices import Plan, plan
 from mmretrieval.mllms._head import Head
 from mmretrieval.mllms._loaded import Loaded
-from mmretrieval.mllms._memory import Room, is_out_of_memory
+from mmretrieval.mllms._memory import Room, TimeIsUp, is_out_of_memory
 from mmretrieval.mllms._pixel_budget import shrunk
 from mmretrieval.mllms._rows import Row
 from mmretrieval.mllms._trial import choose
@@ -64,8 +64,11 @@ class Serving:
         """How many tokens go into one batch; less than at first once memory has run out."""
         return self._room.most
 
-    def answer(self, asks: Sequence[Ask]) -> list[Reply]:
-        """One reply per ask, in their order."""
+    def answer(self, asks: Sequence[Ask], deadline: float) -> list[Reply]:
+        """One reply per ask, in their order; no batch begins after `deadline`, a value of `time.monotonic`."""
+        self._room.deadline = deadline
+        if self._rows.pictures is not None:
+            self._rows.pictures.room.deadline = deadline
         replies: list[Reply] = [Failed(f"it does not answer {type(ask).__name__}") for ask in asks]
         jobs = self._prepared(asks, replies)
         for kind, serve in ((ScoreChoices, self._score), (Generate, self._generate), (Attend, self._attend)):
@@ -152,7 +155,7 @@ class Serving:
     def _attend(self, jobs: Sequence[_Job]) -> list[Reply]:
         if self._rows.pictures is None:
             return [Failed("this model's pictures cannot be told apart among its tokens") for _ in jobs]
-        done = attend(self._loaded, self._rows, [job.row for job in jobs])
+        done = attend(self._loaded, self._rows, self._room, [job.row for job in jobs])
         return [
             _failed(one) if isinstance(one, Exception) else Attention(one, len(job.row.ids))
             for job, one in zip(jobs, done, strict=True)
@@ -165,6 +168,8 @@ class Serving:
 
 def _failed(error: Exception) -> Failed:
     """The error as a reason, in one line."""
+    if isinstance(error, TimeIsUp):
+        return Failed(str(error), asked=error.begun)
     log.debug("an ask failed", exc_info=error)
     if is_out_of_memory(error):
         return Failed("memory ran out with this ask alone: show fewer or smaller pictures, or use a smaller model")

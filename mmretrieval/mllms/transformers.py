@@ -91,7 +91,11 @@ class Transformers(MLLM):
         }
 
     def answer(self, asks: Sequence[Ask]) -> list[Reply]:
-        """As in `MLLM`. Tokens count everything that went through the model, pictures included, and the answer."""
+        """As in `MLLM`; at `deadline` the batch under way ends, and none begins after it.
+
+        Tokens count everything that went through the model, pictures included, and the answer.
+        """
+        deadline = self.deadline
         replies: list[Reply] = []
         with self._lock:
             for at in range(0, len(asks), TOGETHER):
@@ -99,7 +103,7 @@ class Transformers(MLLM):
                 if self._serving is None:
                     replies += [Failed(f"the model '{self.spec}' is closed") for _ in part]
                 else:
-                    replies += self._serving.answer(part)
+                    replies += self._serving.answer(part, deadline)
         return replies
 
     def close(self) -> None:

@@ -28,19 +28,20 @@ PARTS = 4  # that a batch is cut into by length, so that little of the work goes
 QUESTIONS = 6  # about one picture, one after the other
 SHEET_QUESTIONS = 2
 FIRST_WEIGHT = 4.0  # of the token that decides, in answers that are one choice
+YES_NO_WEIGHT = 8.0
 CHANGED_WEIGHT = 5.0  # of the words of a changed sentence that the change is about
 FEWEST, MOST = 2, 6  # pictures of a labelled list
 
 # shares of the tasks: sentences first, since they teach every slot at once
 BEFORE: Mapping[str, float] = {"caption": 0.7, "items": 0.1, "target": 0.1, "fits": 0.1}
 AFTER: Mapping[str, float] = {
-    "caption": 0.11,
-    "items": 0.07,
-    "target": 0.22,
-    "details": 0.2,
-    "fits": 0.36,
-    "listed": 0.02,
-    "sheet": 0.02,
+    "caption": 0.12,
+    "items": 0.08,
+    "target": 0.32,
+    "details": 0.14,
+    "fits": 0.28,  # each is two
+    "listed": 0.03,
+    "sheet": 0.03,
 }
 
 
@@ -72,7 +73,6 @@ class Batches:
             "items": self._items,
             "target": self._target,
             "details": self._details,
-            "fits": self._fits,
             "listed": self._listed,
             "sheet": self._sheet,
         }
@@ -80,15 +80,23 @@ class Batches:
     def batch(self, step: int, shares: Mapping[str, float], device: torch.device) -> list[Part]:
         """`SEQUENCES` dialogues, the tasks drawn by their shares, the shortest first."""
         rng = Random(f"vlm:{self.seed}:{step}")
-        dialogues = []
-        for task in rng.choices(list(shares), list(shares.values()), k=SEQUENCES):
-            dialogue = Dialogue(self.encode)
-            dialogue.user()
-            self._tasks[task](dialogue, rng)
-            dialogues.append(dialogue)
+        dialogues: list[Dialogue] = []
+        while len(dialogues) < SEQUENCES:
+            (task,) = rng.choices(list(shares), list(shares.values()))
+            if task == "fits":
+                dialogues += self._fits(rng)
+            else:
+                dialogues.append(self._begun())
+                self._tasks[task](dialogues[-1], rng)
+        dialogues = dialogues[:SEQUENCES]
         dialogues.sort(key=lambda dialogue: len(dialogue.ids))
         size = SEQUENCES // PARTS
         return [collated(dialogues[start : start + size], device) for start in range(0, SEQUENCES, size)]
+
+    def _begun(self) -> Dialogue:
+        dialogue = Dialogue(self.encode)
+        dialogue.user()
+        return dialogue
 
     def _some(self, rng: Random) -> int:
         return rng.randrange(len(self.scenes))
@@ -122,15 +130,22 @@ class Batches:
             dialogue.words(words)
             dialogue.answer(answer, FIRST_WEIGHT)
 
-    def _fits(self, dialogue: Dialogue, rng: Random) -> None:
-        row = self._some(rng)
-        dialogue.picture(self.features[1][row])
-        for number in range(QUESTIONS):
-            if number:
-                dialogue.user()
-            wanted = rng.random() < 0.5
-            dialogue.words(prompts.FITS.format(vlm_words.question(self.scenes[row], rng, wanted)))
-            dialogue.answer(prompts.YES_NO[0 if wanted else 1], FIRST_WEIGHT)
+    def _fits(self, rng: Random) -> list[Dialogue]:
+        """The same questions of a picture and of its edit."""
+        pair = rng.randrange(self.pairs)
+        rows = (2 * pair, 2 * pair + 1)
+        asked = [vlm_words.question(self.scenes[rows[0]], self.scenes[rows[1]], rng) for _ in range(QUESTIONS)]
+        made = []
+        for row in rows:
+            dialogue = self._begun()
+            dialogue.picture(self.features[1][row])
+            for number, (words, facts) in enumerate(asked):
+                if number:
+                    dialogue.user()
+                dialogue.words(prompts.FITS.format(words))
+                dialogue.answer(prompts.YES_NO[0 if facts <= self.facts[row] else 1], YES_NO_WEIGHT)
+            made.append(dialogue)
+        return made
 
     def _listed(self, dialogue: Dialogue, rng: Random) -> None:
         pair, number = rng.randrange(self.pairs), rng.randint(FEWEST, MOST)

@@ -47,13 +47,13 @@ def corpus(seed: str, scenes: int) -> Iterator[str]:
     rng = Random(f"vlm-corpus:{seed}")
     for number in range(scenes):
         shown = scene(f"corpus:{seed}", number, "food" if number % 2 == 0 else "nature")
-        words = edit(shown, rng)[1]
+        changed, words = edit(shown, rng)
         yield vlm_words.sentence(shown)
         yield ", ".join(vlm_words.items(shown))
         yield prompts.CAPTION
         yield prompts.INGREDIENTS
         yield prompts.TARGET.format(words)
-        yield prompts.FITS.format(vlm_words.question(shown, rng, wanted=rng.random() < 0.5))
+        yield prompts.FITS.format(vlm_words.question(shown, changed, rng)[0])
         yield prompts.WHICH.format(words)
         yield rng.choice(("yes", "no"))
         yield " > ".join(str(rng.randrange(1, 17)) for _ in range(4))

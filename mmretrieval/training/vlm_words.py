@@ -9,7 +9,6 @@ import re
 from collections.abc import Iterable, Sequence
 from random import Random
 
-from mmretrieval.demo.edits import edit
 from mmretrieval.demo.scenes import FoodPlate, NaturalScene, Scene
 from mmretrieval.demo.vocabulary import (
     ANIMAL_COLOURS,
@@ -90,18 +89,19 @@ def words_for(scene: Scene, facts: frozenset[str], rng: Random) -> str:
     return text
 
 
-def question(scene: Scene, rng: Random, wanted: bool) -> str:
-    """Words that the scene fits, or words of an edit of it that mention the one thing it does not show."""
-    if wanted:
-        return words_for(scene, said(scene, rng), rng)
-    while True:
-        other = edit(scene, rng)[0]
-        changed = other.facts - scene.facts
-        facts = said(other, rng)
-        if facts <= scene.facts:  # the words have to mention what changed, and what it is a detail of
-            facts = with_subjects(other, facts | changed)
-        if not facts <= scene.facts:
-            return words_for(other, facts, rng)
+def question(one: Scene, other: Scene, rng: Random) -> tuple[str, frozenset[str]]:
+    """Words that exactly one of the two fits, and the facts they mention; the two differ in a single thing.
+
+    Asked of both pictures, such words teach nothing but the difference: no answer can be guessed from them.
+    """
+    if rng.random() < 0.5:
+        one, other = other, one
+    if one.facts <= other.facts:  # it only lost something, and nothing can be said of it alone
+        one, other = other, one
+    facts = said(one, rng)
+    if facts <= other.facts:
+        facts = with_subjects(one, facts | (one.facts - other.facts))
+    return words_for(one, facts, rng), facts
 
 
 def with_subjects(scene: Scene, facts: Iterable[str]) -> frozenset[str]:

@@ -14,6 +14,7 @@ from PIL import Image
 from tokenizers import Tokenizer
 
 from mmretrieval import prompts
+from mmretrieval.demo.edits import edit
 from mmretrieval.demo.sample import scene
 from mmretrieval.encoders import demo_folder
 from mmretrieval.errors import InvalidData, UsageError
@@ -70,17 +71,17 @@ def test_a_sentence_says_every_slot_and_is_read_back_whole() -> None:
         assert vlm_words.read(vlm_words.sentence(shown)) == vlm_words.values_of(shown)
 
 
-def test_a_question_is_true_of_the_scene_exactly_when_it_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[frozenset[str]] = []
-    words_for = vlm_words.words_for
-    monkeypatch.setattr(
-        vlm_words, "words_for", lambda shown, facts, rng: told.append(facts) or words_for(shown, facts, rng)
-    )
+def test_a_question_fits_exactly_one_of_a_picture_and_its_edit() -> None:
     rng = Random(3)
+    first = 0
     for number in range(300):
-        shown, wanted = scene("questions", number, "both"), rng.random() < 0.5
-        assert vlm_words.question(shown, rng, wanted)
-        assert (told[-1] <= shown.facts) is wanted
+        one = scene("questions", number, "both")
+        other = edit(one, rng)[0]
+        words, facts = vlm_words.question(one, other, rng)
+        assert words
+        assert (facts <= one.facts) is not (facts <= other.facts)
+        first += facts <= one.facts
+    assert 90 < first < 210
 
 
 def test_the_auto_classes_load_what_a_training_writes_and_lay_a_chat_out_as_it_was_learned(trained: Path) -> None:
