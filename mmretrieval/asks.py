@@ -100,6 +100,9 @@ Ask = Generate | ScoreChoices | Attend
 Reply = Text | ChoiceScores | Attention | Failed
 
 
+TIME_IS_UP = "the time for it was up"  # why an ask is failed at a deadline
+
+
 class MLLM(Extension, ABC):
     """A multimodal language model. `answers` names the kinds of ask it can serve, `compact` says that it is small.
 

@@ -2,7 +2,8 @@
 
 Where pictures are there, they are indexed with their texts as captions. Where only texts are there, the vectors of a
 candidate's texts (the mean of its lines) take the place of its picture's, so that the same pipelines run. A pipeline
-that reads no vectors needs no model: then one constant number stands for each candidate.
+that reads no vectors needs no model: then one constant number stands for each candidate, and the pictures that are
+there can still be shown to a language model.
 """
 
 from __future__ import annotations
@@ -35,7 +36,10 @@ _TEXTS_AT_ONCE = 256
 
 @dataclass(frozen=True, slots=True)
 class Gallery:
-    """An index folder of candidates; `key` names what it holds, `fingerprint` what made its vectors."""
+    """An index folder of candidates; `key` names what it holds, `fingerprint` what made its vectors.
+
+    `pictures` says how many of the candidates can be looked at.
+    """
 
     index: Path
     medium: Medium
@@ -43,6 +47,7 @@ class Gallery:
     key: str
     fingerprint: Mapping[str, Any]
     notes: tuple[str, ...]
+    pictures: int = 0
 
 
 def build(
@@ -61,11 +66,12 @@ def build(
     present = {each: path for each, path in benchmark.images.items() if (data / path).is_file()}
     medium = _medium(benchmark, present, data, wants_vectors=encoder is not None)
     held = present if medium == "pictures" else benchmark.texts
+    seen = {each: path for each, path in present.items() if each in held}
     facts = {
         "medium": medium,
         "encoder": encoder.spec if isinstance(encoder, Encoder) else encoder,
         "texts": {each: text for each, text in benchmark.texts.items() if each in held},
-        "files": pictures_hash(present, data) if medium == "pictures" else "",
+        "files": pictures_hash(seen, data) if seen else "",
     }
     key = digest(facts)
     # Changed pictures are brought up to date in the same folder; anything else is another gallery.
@@ -74,11 +80,11 @@ def build(
     is_whole = stamp.is_file() and Catalog.exists(folder / "index")
     if not is_whole or json.loads(stamp.read_text("utf-8")) != key:
         stamp.unlink(missing_ok=True)
-        _fill(medium, benchmark, held, data, folder, encoder, device, progress)
+        _fill(medium, benchmark, held, seen, data, folder, encoder, device, progress)
         stamp.write_text(json.dumps(key), "utf-8")
     with Collection.open(folder / "index") as collection:
         notes = _notes(benchmark, medium, collection.count)
-        return Gallery(folder / "index", medium, collection.count, key, dict(collection.fingerprint), notes)
+        return Gallery(folder / "index", medium, collection.count, key, dict(collection.fingerprint), notes, len(seen))
 
 
 def _medium(benchmark: Benchmark, present: Mapping[str, str], data: Path, *, wants_vectors: bool) -> Medium:
@@ -99,6 +105,7 @@ def _fill(
     medium: Medium,
     benchmark: Benchmark,
     held: Mapping[str, str],
+    seen: Mapping[str, str],
     data: Path,
     folder: Path,
     encoder: str | Encoder | None,
@@ -109,8 +116,7 @@ def _fill(
     manifest = folder / "manifest.jsonl"
     ids = sorted(held)
     rows = [{"id": each, "caption": benchmark.texts.get(each, "").replace("\n", " ")} for each in ids]
-    if medium == "pictures":
-        rows = [{**row, "path": held[row["id"]]} for row in rows]
+    rows = [{**row, "path": seen[row["id"]]} if row["id"] in seen else row for row in rows]
     manifest.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")
     told = progress or (lambda *_: None)
     if medium == "pictures":
@@ -123,7 +129,7 @@ def _fill(
         return
     opened = open_encoder(encoder, device=device) if isinstance(encoder, str) else encoder
     vectors = np.ones((len(ids), 1)) if opened is None else _encoded([held[each] for each in ids], opened, told)
-    index_vectors(vectors, ids, folder / "index", opened, manifest=manifest)
+    index_vectors(vectors, ids, folder / "index", opened, manifest=manifest, pictures=data if seen else None)
 
 
 def _encoded(texts: list[str], encoder: Encoder, told: Callable[[int, int], None]) -> NDArray[np.float32]:

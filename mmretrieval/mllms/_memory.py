@@ -13,6 +13,8 @@ from typing import TypeVar
 
 import torch
 
+from mmretrieval.asks import TIME_IS_UP
+
 T = TypeVar("T")
 
 log = logging.getLogger(__name__)
@@ -24,7 +26,7 @@ class TimeIsUp(Exception):  # noqa: N818 (it tells of no fault)
     """No result, since its batch would have begun after the deadline; `begun` when a part of its work was done."""
 
     def __init__(self, *, begun: bool = False) -> None:
-        super().__init__("the time for it was up")
+        super().__init__(TIME_IS_UP)
         self.begun = begun
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -64,7 +65,7 @@ class Serving:
         """How many tokens go into one batch; less than at first once memory has run out."""
         return self._room.most
 
-    def answer(self, asks: Sequence[Ask], deadline: float) -> list[Reply]:
+    def answer(self, asks: Sequence[Ask], deadline: float = math.inf) -> list[Reply]:
         """One reply per ask, in their order; no batch begins after `deadline`, a value of `time.monotonic`."""
         self._room.deadline = deadline
         if self._rows.pictures is not None:

@@ -11,7 +11,7 @@ from threading import Lock
 from time import monotonic
 from typing import Any
 
-from mmretrieval.asks import MLLM, Ask, Failed, Generate, Reply, ScoreChoices, Text
+from mmretrieval.asks import MLLM, TIME_IS_UP, Ask, Failed, Generate, Reply, ScoreChoices, Text
 from mmretrieval.errors import MMRetrievalError, UsageError
 from mmretrieval.mllms._background_loop import BackgroundLoop
 from mmretrieval.mllms._openai_abilities import Abilities, Talk, json_format
@@ -136,12 +136,12 @@ class OpenAI(MLLM):
     async def _answered(self, running: _Running, asks: Sequence[Ask], deadline: float) -> list[Reply]:
         """The server's abilities are found out first, so that a dead server is tried once and not for every ask."""
         if deadline <= monotonic():
-            return [Failed(_TIME_IS_UP, asked=False) for _ in asks]
+            return [Failed(TIME_IS_UP, asked=False) for _ in asks]
         try:
             async with asyncio.timeout(_left(deadline)):
                 able = await running.talk.abilities()
         except (NoAnswer, TimeoutError) as error:
-            return [Failed(str(error) or _TIME_IS_UP, asked=False) for _ in asks]
+            return [Failed(str(error) or TIME_IS_UP, asked=False) for _ in asks]
         log.debug("%s: %s", self.spec, able)
         return list(await asyncio.gather(*(self._one(running, ask, deadline) for ask in asks)))
 
@@ -152,7 +152,7 @@ class OpenAI(MLLM):
                 begun = True
                 return await self._reply(running.talk, ask)
         except TimeoutError:
-            return Failed(_TIME_IS_UP, asked=begun)
+            return Failed(TIME_IS_UP, asked=begun)
         except (NoAnswer, MMRetrievalError) as error:
             return Failed(str(error))
         except Exception as error:  # noqa: BLE001 - pictures and words come from anywhere, and may not fit a request
@@ -196,7 +196,6 @@ class _Running:
 
 
 _BAD_REQUEST = 400
-_TIME_IS_UP = "the time for it was up"
 
 
 def _left(deadline: float) -> float | None:

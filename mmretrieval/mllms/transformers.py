@@ -7,9 +7,10 @@ import logging
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from threading import Lock
+from time import monotonic
 from typing import Any
 
-from mmretrieval.asks import MLLM, Ask, Attend, Failed, Generate, Reply, ScoreChoices
+from mmretrieval.asks import MLLM, TIME_IS_UP, Ask, Attend, Failed, Generate, Reply, ScoreChoices
 from mmretrieval.errors import UsageError
 
 log = logging.getLogger(__name__)
@@ -102,6 +103,8 @@ class Transformers(MLLM):
                 part = asks[at : at + TOGETHER]
                 if self._serving is None:
                     replies += [Failed(f"the model '{self.spec}' is closed") for _ in part]
+                elif monotonic() >= deadline:
+                    replies += [Failed(TIME_IS_UP, asked=False) for _ in part]
                 else:
                     replies += self._serving.answer(part, deadline)
         return replies

@@ -2,11 +2,14 @@
 
 import json
 import shutil
+import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from mmretrieval.asks import MLLM, ChoiceScores, ScoreChoices
 from mmretrieval.bench.content import benchmark_hash
 from mmretrieval.bench.protocol import Bench
 from mmretrieval.bench.report import report
@@ -232,3 +235,66 @@ def test_the_hash_of_a_benchmark_changes_with_what_is_judged_and_not_with_the_pl
     data.rename(moved)
     assert benchmark_hash(also, moved) == first
     assert benchmark_hash(replace(told, qrels={**told.qrels, "q2": {"p07": 2}}), moved) != benchmark_hash(told, moved)
+
+
+# --- words find, and pictures are looked at ------------------------------------------------------------------------
+
+LOOKER = """
+from mmretrieval.asks import ScoreChoices
+from mmretrieval.stages import Reranker
+from mmretrieval.types import Hit
+
+class Looker(Reranker):
+    "Shows each candidate's picture, and puts the larger number first."
+    needs = frozenset({ScoreChoices})
+    def rerank(self, query, candidates):
+        replies = yield [ScoreChoices((c.image, "?"), ("yes", "no")) for c in candidates]
+        order = sorted(range(len(candidates)), key=lambda n: (-replies[n].log_probs[0], n))
+        return [Hit(candidates[n].record.id, "looker", replies[n].log_probs[0]) for n in order]
+"""
+
+
+class Reddest(MLLM):
+    """Likes pictures by their mean red."""
+
+    spec, answers = "reddest", frozenset({ScoreChoices})
+
+    def answer(self, asks):
+        return [ChoiceScores((redness(ask.parts[0]), 0.0)) for ask in asks]
+
+
+def redness(picture):
+    return float(np.asarray(picture.convert("RGB"), float)[..., 0].mean())
+
+
+@pytest.fixture
+def looking(tmp_path, monkeypatch):
+    """BM25, then the reranker "looker", installed as another package would be."""
+    (tmp_path / "package").mkdir()
+    (tmp_path / "package" / "looker_method.py").write_text(LOOKER)
+    info = tmp_path / "package" / "looker_method-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: looker-method\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[mmretrieval.rerankers]\nlooker = looker_method:Looker\n")
+    monkeypatch.syspath_prepend(str(tmp_path / "package"))
+    yield Preset("looking", "words, then a look", (StageSpec("search", "bm25", {}), StageSpec("rerank", "looker", {})))
+    sys.modules.pop("looker_method", None)
+
+
+def test_pictures_that_words_found_can_be_looked_at_without_an_encoder(benchmark_of, data, looking, tmp_path):
+    told = benchmark_of(queries=(Query("q1", "a dark thing"),), qrels={"q1": {"p08": 1}}, categories={})
+    bench = Bench(data, tmp_path / "out", "no/model", mllm=Reddest())
+    first, _, looked = bench.run(told, [looking])
+    assert first.facts["candidates"]["medium"] == "words"
+    assert first.facts["encoder"] == {}
+    reds = {each: redness(Image.open(data / told.images[each])) for each in first.run["q1"]}
+    assert len(set(reds.values())) > 2
+    assert list(looked.run["q1"]) == sorted(reds, key=lambda each: -reds[each])
+    assert bench.run(told, [looking])[2].run == looked.run
+
+
+def test_a_preset_that_looks_where_no_picture_is_says_so(benchmark_of, looking, tmp_path):
+    (tmp_path / "empty").mkdir()
+    told = benchmark_of(queries=(Query("q1", "a dark thing"),), qrels={"q1": {"p08": 1}}, categories={})
+    with pytest.raises(NotFound, match=r"'looking' looks at pictures of candidates, and none is below .*empty"):
+        Bench(tmp_path / "empty", tmp_path / "out", "no/model", mllm=Reddest()).run(told, [looking])

@@ -2,6 +2,7 @@
 
 import math
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from plain_vlm import Plain, picture
 from tiny_vlms import change_json, write_vlm
 from transformers import AutoModelForImageTextToText
 
-from mmretrieval.asks import Attend, ChoiceScores, Failed, Generate, ScoreChoices, Text, fitted
+from mmretrieval.asks import TIME_IS_UP, Attend, ChoiceScores, Failed, Generate, ScoreChoices, Text, fitted
 from mmretrieval.mllms._choices import spellings
 from mmretrieval.mllms.transformers import Transformers
 
@@ -298,3 +299,55 @@ def test_limits_have_to_be_positive(setting, qwen_folder):
 
     with pytest.raises(UsageError, match=f"{setting} is 0, and it must be at least 1"):
         Transformers(str(qwen_folder), **{setting: 0})
+
+
+def test_asks_past_the_deadline_are_failed_unasked_and_can_be_asked_again(qwen_folder):
+    model = Transformers(str(qwen_folder), device="cpu", batch_tokens=1)
+    asks = [
+        ScoreChoices((picture(1), "rice?"), ("yes", "no")),
+        Generate((picture(2), "describe the picture"), max_tokens=3),
+        Attend((picture(3), "rice")),
+    ]
+    before = model.answer(asks)
+    assert not any(isinstance(reply, Failed) for reply in before)
+    model.deadline = time.monotonic()
+    assert model.answer(asks) == [Failed(TIME_IS_UP, asked=False)] * 3
+    model.deadline = math.inf
+    assert model.answer(asks) == before
+
+
+def test_what_was_answered_by_the_deadline_stays(qwen_folder):
+    """The deadline passes during the second prompt of each kind; every prompt is a batch of its own."""
+    model = Transformers(str(qwen_folder), device="cpu", batch_tokens=1)
+    kinds = {
+        "score": [ScoreChoices((picture(n), "rice? " * (4 - n)), ("yes", "no")) for n in range(4)],
+        "attend": [Attend((picture(n), "rice")) for n in range(4)],
+    }
+    serving = model._serving
+    for asks in kinds.values():
+        whole, seen = model.answer(asks), []
+
+        def passes(*_, seen=seen):
+            seen.append(1)
+            if len(seen) == 2:
+                serving._room.deadline = -math.inf
+
+        hook = serving._loaded.model.register_forward_hook(passes)
+        replies = model.answer(asks)
+        hook.remove()
+        assert replies[:2] == whole[:2]
+        assert replies[2:] == [Failed(TIME_IS_UP, asked=False)] * 2
+
+
+def test_an_answer_that_was_begun_when_time_was_up_counts_as_asked(qwen_folder):
+    """Choices of several tokens with different beginnings take several passes; only the first is in time."""
+    model = Transformers(str(qwen_folder), device="cpu", batch_tokens=1)
+    serving = model._serving
+    ask = ScoreChoices((picture(1), "which?"), ("rice and soup", "fish and bread", "egg and toast"))
+
+    def passes(*_):
+        serving._room.deadline = -math.inf
+
+    hook = serving._loaded.model.register_forward_hook(passes)
+    assert model.answer([ask]) == [Failed(TIME_IS_UP)]
+    hook.remove()

@@ -1,13 +1,14 @@
 """Batches: as large as there is room for, of one kind, smaller once memory has run out."""
 
 import logging
+import math
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmretrieval.mllms._memory import Room, in_batches
+from mmretrieval.mllms._memory import Room, TimeIsUp, in_batches
 
 
 @given(
@@ -70,3 +71,22 @@ def test_the_largest_come_first_so_that_a_lack_of_memory_shows_early():
     seen = []
     in_batches([3, 9, 5], [0] * 3, Room(9), lambda batch: seen.append(batch) or batch)
     assert seen == [[1], [2], [0]]
+
+
+@given(st.lists(st.integers(1, 50), min_size=1, max_size=20), st.integers(1, 100), st.integers(0, 8))
+def test_no_batch_begins_after_the_deadline_and_what_was_done_stays(sizes, most, whole):
+    """The deadline passes during the batch number `whole`, counted from 1; 0 is before the first."""
+    room, batches = Room(most), []
+    room.deadline = -math.inf if not whole else math.inf
+
+    def run(batch):
+        batches.append(batch)
+        if len(batches) == whole:
+            room.deadline = -math.inf
+        return batch
+
+    results = in_batches(sizes, [0] * len(sizes), room, run)
+    done = {at for batch in batches for at in batch}
+    assert len(batches) <= whole
+    assert [result for at, result in enumerate(results) if at in done] == sorted(done)
+    assert all(isinstance(results[at], TimeIsUp) and not results[at].begun for at in set(range(len(sizes))) - done)
