@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 _WORDS = ("out of memory", "not enough memory", "can't allocate memory", "cannot allocate memory")
 
 
-class TimeIsUp(Exception):  # noqa: N818 (it tells of no fault)
+class TimeIsUp(Exception):
     """No result, since its batch would have begun after the deadline; `begun` when a part of its work was done."""
 
     def __init__(self, *, begun: bool = False) -> None:
