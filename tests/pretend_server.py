@@ -4,6 +4,8 @@ What it says depends on nothing but the request, so that the same ask gets the s
 one per request, before it goes back to being honest.
 """
 
+import base64
+import io
 import json
 import math
 import re
@@ -11,6 +13,8 @@ import threading
 import time
 from collections import deque
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from PIL import Image
 
 TOKENS = {
     "yes": -0.5,
@@ -25,15 +29,22 @@ TOKENS = {
 }
 
 
+def convolutional(width, height, *, own_size):
+    """The tokens of a picture to a tower with stride 32: scaled to 96 by 96 pixels, or at its own size."""
+    return (width // 32) * (height // 32) if own_size else 9
+
+
 class PretendServer:
     """Abilities are attributes: `top` log-probabilities per place, `exact` ones of named tokens, `schemas`, and the
-    fields that it `refuses` with status 400. `requests` holds what it was asked: path, headers, body.
+    fields that it `refuses` with status 400; `sees` counts the tokens of a picture. `requests` holds what it was
+    asked: path, headers, body.
     """
 
     def __init__(self, *, top=20, exact=False, schemas=True, refuses=(), tokens=TOKENS, text="yes, it does"):
         self.top, self.exact, self.schemas, self.refuses = top, exact, schemas, tuple(refuses)
         self.tokens, self.text = dict(tokens), text
         self.finish, self.message = "stop", {}
+        self.sees = convolutional
         self.faults = deque()
         self.requests = []
         self.under_way = self.most_under_way = 0
@@ -106,7 +117,7 @@ class PretendServer:
         if bad:
             return 400, {"error": {"message": f"unknown field: {bad[0]}"}}
         if path == "/tokenize" and self.exact:
-            return 200, {"tokens": self.numbers(body["prompt"])}
+            return 200, {"count": self.count(body)} if "messages" in body else {"tokens": self.numbers(body["prompt"])}
         if path != "/v1/chat/completions":
             return 404, {"detail": "Not Found"}
         return 200, self.chat(body)
@@ -119,6 +130,10 @@ class PretendServer:
             found.append(list(self.tokens).index(token) if token in self.tokens else 1000 + ord(token))
             words = words[len(token) :]
         return found
+
+    def count(self, body):
+        own_size = body.get("mm_processor_kwargs", {}).get("do_resize") is False
+        return 7 + sum(self.sees(*picture.size, own_size=own_size) for picture in pictures(body))
 
     def chat(self, body):
         text = self.text
@@ -147,6 +162,13 @@ class PretendServer:
             likeliest = sorted(self.tokens, key=self.tokens.get, reverse=True)[:most]
             top = [{"token": token, "logprob": self.tokens[token]} for token in likeliest]
         return {**(top[0] if top else {"token": best, "logprob": self.tokens[best]}), "top_logprobs": top}
+
+
+def pictures(body):
+    """Those of a request, opened."""
+    content = body["messages"][0]["content"]
+    urls = [part["image_url"]["url"] for part in content if part["type"] == "image_url"]
+    return [Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))) for url in urls]
 
 
 def send(handler, status, data, **headers):

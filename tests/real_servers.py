@@ -26,7 +26,8 @@ QUIET = {
 def vllm(folder, log):
     """One with log-probabilities of any token and JSON schemas. The class of the demo model runs by --model-impl.
 
-    MMRETRIEVAL_VLLM may name one that runs already and serves the folder, as MODEL@URL: starting takes a minute.
+    It trusts requests to say that sheets keep their size. MMRETRIEVAL_VLLM may name one that runs already and serves
+    the folder in this way, as MODEL@URL: starting takes minutes.
     """
     if started := os.environ.get("MMRETRIEVAL_VLLM"):
         return nullcontext((None, started))
@@ -35,6 +36,7 @@ def vllm(folder, log):
         "vllm.entrypoints.openai.api_server",
         *("--model", str(folder), "--served-model-name", "served", "--model-impl", "transformers"),
         *("--dtype", "float32", "--max-model-len", "1024", "--enforce-eager", "--limit-mm-per-prompt", '{"image": 16}'),
+        "--trust-request-mm-kwargs",
         model="served",
     )
 

@@ -18,7 +18,7 @@ from mmretrieval.errors import MissingPrerequisite, MMRetrievalError
 
 PACKAGES = (
     "numpy", "pillow", "torch", "open_clip_torch", "transformers", "tokenizers", "safetensors", "gradio", "typer",
-    "rich", "filelock", "jinja2",
+    "rich", "filelock", "jinja2", "httpx",
 )  # fmt: skip
 EXTRAS = {
     "heic": ("pi-heif",),

@@ -85,6 +85,14 @@ class Talk:
             self._tokens[words] = tuple(found)
         return self._tokens[words]
 
+    async def prompt_tokens(self, turns: list[dict[str, Any]], **more: Any) -> int:
+        """How many tokens vLLM makes of a chat, pictures included. Raises NoAnswer when the server does not tell."""
+        body = {"model": self._address.model, "messages": turns, **more}
+        count = (await self._server.post(f"{self._address.root}/tokenize", body)).get("count")
+        if not isinstance(count, int):
+            raise NoAnswer("the server does not count the tokens of a chat")
+        return count
+
     async def _chat(self, able: Abilities, turns: list[dict[str, Any]], tokens: int, **more: Any) -> dict[str, Any]:
         body: dict[str, Any] = {
             "model": self._address.model,

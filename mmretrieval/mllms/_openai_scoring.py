@@ -22,19 +22,21 @@ _MOST_NAMED = 128  # tokens that vLLM takes in one request
 _THINKS = "the model begins to think where it should choose: take one whose thoughts can be switched off"
 
 
-async def score(talk: Talk, ask: ScoreChoices, most_pixels: int, *, compact: bool) -> ChoiceScores:
-    """The choices' log-probabilities in the best way the server has.
+async def score(
+    talk: Talk, ask: ScoreChoices, most_pixels: int, *, compact: bool, looks: Mapping[str, Any]
+) -> ChoiceScores:
+    """The choices' log-probabilities in the best way the server has; `looks` is what `Sheets.fields` says.
 
     Raises NoAnswer when there are none, UsageError for choices that are the same to the model.
     """
     able = await talk.abilities()
     if able.exact:
-        return await _exact(talk, ask, most_pixels)
+        return await _exact(talk, ask, most_pixels, looks)
     parts = ask.parts if compact and not ask.prefill else (*ask.parts, _one_of(ask))
     if not able.log_probs:
         return await _in_words(talk, ask, parts, most_pixels)
     turns = await asyncio.to_thread(messages, ask.parts if not ask.prefill else parts, most_pixels)
-    answer = await talk.chat(turns, 1, **log_prob_fields(able.log_probs))
+    answer = await talk.chat(turns, 1, **log_prob_fields(able.log_probs), **looks)
     log_probs, bounded = among(next_tokens(answer), ask.choices)
     return ChoiceScores(log_probs, tokens_of(answer), bounded=bounded)
 
@@ -70,7 +72,7 @@ def _beginnings(found: Mapping[str, float], choice: str) -> list[float]:
     return [value for token, value in found.items() if token in parts]
 
 
-async def _exact(talk: Talk, ask: ScoreChoices, most_pixels: int) -> ChoiceScores:
+async def _exact(talk: Talk, ask: ScoreChoices, most_pixels: int, looks: Mapping[str, Any]) -> ChoiceScores:
     """One request where all choices are single tokens, else one per beginning that they share."""
     if len(ask.choices) > _MOST_NAMED:
         raise NoAnswer(f"{len(ask.choices)} choices are too many for one request: give at most {_MOST_NAMED}")
@@ -86,7 +88,7 @@ async def _exact(talk: Talk, ask: ScoreChoices, most_pixels: int) -> ChoiceScore
         turns = await asyncio.to_thread(messages, ask.parts, most_pixels, begun)
         more = {"continue_final_message": True, "add_generation_prompt": False} if begun else {}
         wanted = _following(planned, start)
-        answer = await talk.chat(turns, 1, **exact_fields(wanted), **more)
+        answer = await talk.chat(turns, 1, **exact_fields(wanted), **more, **looks)
         spent += tokens_of(answer)
         steps |= {
             (*start, token): value for token, value in zip(wanted, await _given(talk, answer, wanted), strict=True)

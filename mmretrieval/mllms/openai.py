@@ -21,6 +21,7 @@ from mmretrieval.mllms._openai_http import NoAnswer, Patience, Refused, Server
 from mmretrieval.mllms._openai_messages import messages
 from mmretrieval.mllms._openai_scoring import WORDS, score
 from mmretrieval.mllms._openai_secrets import excerpt
+from mmretrieval.mllms._openai_sheets import Sheets
 
 log = logging.getLogger(__name__)
 
@@ -30,12 +31,14 @@ KEY_VARIABLE = "OPENAI_API_KEY"
 class OpenAI(MLLM):
     """A model behind a server that speaks OpenAI's protocol: vLLM, llama.cpp, `transformers serve`, a hosted one.
 
-    Nothing is sent before the first ask. The first ones bring up to four requests of one token, which find out what
-    the server can do: log-probabilities of any token (vLLM), of the 20 likeliest, or none, in which case the model is
-    asked to name a choice and the reply says `in_words`; a switch for thoughts, which is off; JSON schemas. Answers
-    are greedy (temperature 0). A request is repeated when no server was reached, the connection broke, or the server
-    was busy (429), never after another refusal. Pictures are scaled down and sent inside the request, small ones
-    without loss. The key comes from the environment alone. Safe to use from many threads.
+    Nothing is sent before the first ask. The first ones bring up to four requests of one token, which find out what the
+    server can do: log-probabilities of any token (vLLM), of the 20 likeliest, or none, in which case the model is asked
+    to name a choice and the reply says `in_words`; a switch for thoughts, which is off; JSON schemas. Answers are
+    greedy (temperature 0). A request is repeated when no server was reached, the connection broke, or the server was
+    busy (429), never after another refusal. Pictures are scaled down and sent inside the request, small ones without
+    loss. vLLM started with --trust-request-mm-kwargs reads marked sheets at their own size where the model's tower is
+    convolutional, as in this process; elsewhere a warning tells what is lost. The key comes from the environment alone.
+    Safe to use from many threads.
     """
 
     answers = frozenset({Generate, ScoreChoices})
@@ -130,7 +133,9 @@ class OpenAI(MLLM):
         with self._lock:
             if self._running is None and not self._closed:
                 server = Server(self._address, self._key, self._key_variable, self._patience, self.concurrency)
-                self._running = _Running(server, Talk(self._address, server), self.concurrency)
+                talk = Talk(self._address, server)
+                sheets = Sheets(talk, self.spec, compact=self.compact)
+                self._running = _Running(server, talk, sheets, self.concurrency)
             return self._running
 
     async def _answered(self, running: _Running, asks: Sequence[Ask], deadline: float) -> list[Reply]:
@@ -150,7 +155,7 @@ class OpenAI(MLLM):
         try:
             async with asyncio.timeout(_left(deadline)), running.places:
                 begun = True
-                return await self._reply(running.talk, ask)
+                return await self._reply(running, ask)
         except TimeoutError:
             return Failed(TIME_IS_UP, asked=begun)
         except (NoAnswer, MMRetrievalError) as error:
@@ -158,40 +163,42 @@ class OpenAI(MLLM):
         except Exception as error:  # noqa: BLE001 - pictures and words come from anywhere, and may not fit a request
             return Failed(f"the ask cannot be sent: {type(error).__name__}: {excerpt(str(error), self._key)}")
 
-    async def _reply(self, talk: Talk, ask: Ask) -> Reply:
+    async def _reply(self, running: _Running, ask: Ask) -> Reply:
         if not ask.parts:
             return Failed("the ask is empty", asked=False)
         pictures = sum(not isinstance(part, str) for part in ask.parts)
         most_pixels = min(self.max_pixels, max(1, self.max_prompt_pixels // max(1, pictures)))
+        looks = await running.sheets.fields(ask.parts, most_pixels)
         if isinstance(ask, ScoreChoices):
-            return await score(talk, ask, most_pixels, compact=self.compact)
+            return await score(running.talk, ask, most_pixels, compact=self.compact, looks=looks)
         if not isinstance(ask, Generate):
             return Failed(f"a server does not answer {type(ask).__name__}", asked=False)
         if ask.max_tokens < 1:
             return Failed(f"max_tokens is {ask.max_tokens}, and an answer needs at least 1", asked=False)
-        return await self._text(talk, ask, most_pixels)
+        return await self._text(running.talk, ask, most_pixels, looks)
 
-    async def _text(self, talk: Talk, ask: Generate, most_pixels: int) -> Text:
+    async def _text(self, talk: Talk, ask: Generate, most_pixels: int, looks: Mapping[str, Any]) -> Text:
         """With a schema the answer keeps to it where the server can see to that; else the prompt has to do."""
         turns = await asyncio.to_thread(messages, ask.parts, most_pixels)
         formed = {"response_format": json_format(ask.schema)} if ask.schema and await talk.takes_schemas() else {}
         try:
-            found = said(await talk.chat(turns, ask.max_tokens, **formed))
+            found = said(await talk.chat(turns, ask.max_tokens, **formed, **looks))
         except Refused as refused:
             if not formed or refused.status != _BAD_REQUEST:
                 raise
             log.warning("%s does not take the schema of an ask, so it is asked without: %s", self.spec, refused)
-            found = said(await talk.chat(turns, ask.max_tokens))
+            found = said(await talk.chat(turns, ask.max_tokens, **looks))
         return Text(found.text, found.tokens, cut=found.cut)
 
 
 class _Running:
     """What exists from the first ask until the model is closed."""
 
-    def __init__(self, server: Server, talk: Talk, concurrency: int) -> None:
+    def __init__(self, server: Server, talk: Talk, sheets: Sheets, concurrency: int) -> None:
         self.loop = BackgroundLoop()
         self.server = server
         self.talk = talk
+        self.sheets = sheets
         self.places = asyncio.Semaphore(concurrency)
 
 

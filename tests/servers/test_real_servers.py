@@ -14,6 +14,7 @@ from mmretrieval.mllm_names import open_mllm
 from mmretrieval.mllms._openai_answers import next_tokens
 from mmretrieval.mllms._openai_messages import messages
 from mmretrieval.mllms._openai_scoring import among
+from mmretrieval.sheet import sheet
 
 pytestmark = pytest.mark.servers
 
@@ -71,6 +72,25 @@ class TestVllm:
             assert order(far) == order(near)
             assert (far.bounded, far.in_words) == (0, False)
             assert far.tokens > 0
+
+    def test_a_sheet_keeps_its_size_and_has_the_scores_that_it_has_in_this_process(self, vllm, here, caplog):
+        made = sheet([drawn(n) for n in range(1, 5)], columns=2, cell=96, strip=32, gap=0).image
+        ask = ScoreChoices((made, "which picture shows a fox?"), ("1", "2", "3", "4"))
+        [far], [near] = vllm.answer([ask]), here.answer([ask])
+        assert far.log_probs == pytest.approx(near.log_probs, abs=2e-3)
+        assert not caplog.records
+
+    def test_a_sheet_of_broken_strides_is_squashed_and_the_server_lives_on(self, vllm_address, vllm, caplog):
+        """Its tower would make other tokens of it than the server counts."""
+        made = sheet([drawn(n) for n in range(1, 5)], columns=2, cell=90, strip=20, gap=3).image
+        plain = Image.frombytes("RGB", made.size, made.tobytes())  # the same pixels, and no sheet
+        model = opened(vllm_address)
+        asks = [ScoreChoices((shown, "which picture shows a fox?"), ("1", "2", "3", "4")) for shown in (made, plain)]
+        squashed, same = model.answer(asks)
+        model.close()
+        assert squashed.log_probs == pytest.approx(same.log_probs, abs=2e-3)
+        assert "whole 32 pixels" in caplog.text
+        assert isinstance(vllm.answer(WHETHER[:1])[0], ChoiceScores)
 
     def test_pictures_and_words_change_the_scores(self, vllm):
         assert len({reply.log_probs for reply in vllm.answer(WHETHER)}) == len(WHETHER)
