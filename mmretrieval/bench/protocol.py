@@ -21,7 +21,7 @@ from mmretrieval.bench.gallery import Gallery, build
 from mmretrieval.bench.results import Result, compared, cost_of, measured
 from mmretrieval.bench.running import Ranked, run_all
 from mmretrieval.benchmarks import Benchmark
-from mmretrieval.errors import NotFound, UsageError
+from mmretrieval.errors import MMRetrievalError, NotFound, UsageError
 from mmretrieval.evaluation.experiment import WHOLE_RANKING, SearchesMany
 from mmretrieval.evaluation.measures import parse_measures
 from mmretrieval.evaluation.reach import oracle
@@ -130,8 +130,8 @@ class Bench:
         file = self.out / "cache" / "rankings" / f"{key[:24]}.jsonl"
         try:
             return run_all(open_searcher, queries, depth, file, lambda *done: self.progress(name, *done))
-        except NotFound as error:
-            if gallery.pictures or len(preset.stages) == 1:
+        except MMRetrievalError as error:
+            if gallery.pictures or NotFound not in (type(error), type(error.__cause__)):
                 raise
             raise NotFound(
                 f"the preset '{preset.name}' looks at pictures of candidates, and none is below {self.data}: put them "

@@ -282,7 +282,7 @@ def looking(tmp_path, monkeypatch):
 
 
 def test_pictures_that_words_found_can_be_looked_at_without_an_encoder(benchmark_of, data, looking, tmp_path):
-    told = benchmark_of(queries=(Query("q1", "a dark thing"),), qrels={"q1": {"p08": 1}}, categories={})
+    told = benchmark_of(queries=(Query("q1", "a green thing"),), qrels={"q1": {"p08": 1}}, categories={})
     bench = Bench(data, tmp_path / "out", "no/model", mllm=Reddest())
     first, _, looked = bench.run(told, [looking])
     assert first.facts["candidates"]["medium"] == "words"
