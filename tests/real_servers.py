@@ -1,6 +1,7 @@
 """Starts real servers on loopback from the environment that `make servers` fills: vLLM, and `transformers serve`."""
 
 import os
+import signal
 import socket
 import subprocess
 import time
@@ -12,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PYTHON = Path(os.environ.get("MMRETRIEVAL_SERVERS", ROOT / ".venv-servers")) / "bin" / "python"
-START_SECONDS = 1800  # a busy machine is slow; a server that has died is told at once
+START_SECONDS = 1200  # a busy machine is slow; a server that has died is told at once
 # vLLM would translate a few small kernels at its first answer, which takes a compiler and minutes.
 QUIET = {
     "TORCH_COMPILE_DISABLE": "1",
@@ -50,11 +51,11 @@ def transformers_serve(folder, log):
 def _running(log, module, *arguments, model):
     """The process and the address MODEL@URL of the server, once it has answered; it is gone afterwards."""
     if not PYTHON.is_file():
-        pytest.skip(f"the servers are not installed in {PYTHON.parents[1]}: make servers")
+        pytest.fail(f"the servers are not installed in {PYTHON.parents[1]}: make servers")
     port = _free_port()
     command = [str(PYTHON), "-m", module, *arguments, "--host", "127.0.0.1", "--port", str(port)]
     environment = {**os.environ, **QUIET, "PATH": f"{PYTHON.parent}:{os.environ['PATH']}"}
-    with log.open("wb") as out, subprocess.Popen(command, stdout=out, stderr=out, env=environment) as process:
+    with log.open("wb") as out, _started(command, out, environment) as process:
         try:
             url = f"http://127.0.0.1:{port}"
             _wait_for(process, url, model, log)
@@ -64,7 +65,12 @@ def _running(log, module, *arguments, model):
             try:
                 process.wait(60)
             except subprocess.TimeoutExpired:
-                process.kill()
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def _started(command, out, environment):
+    """In a group of its own, since a server has workers that would outlive it."""
+    return subprocess.Popen(command, stdout=out, stderr=out, env=environment, start_new_session=True)
 
 
 def _wait_for(process, url, model, log):
