@@ -11,7 +11,6 @@ import pytest
 from PIL import Image
 
 import mmretrieval as mm
-from mmretrieval.demo.tour import run
 from mmretrieval.demo.write import write_world
 from mmretrieval.encoders import demo_folder
 from mmretrieval.evaluation.experiment import evaluate
@@ -74,19 +73,6 @@ def test_the_model_is_small_holds_no_pickle_and_has_a_card() -> None:
         "tokenizer_config.json",
     }
     assert sum(path.stat().st_size for path in files) <= MEGABYTES * 2**20
-
-
-def test_the_tour_shows_right_answers_and_draws_its_sheets_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("mmretrieval.demo.tour.IMAGES", 60)
-    text = "\n".join(run(tmp_path))
-    for name in ("words", "picture", "food by ingredients", "natural world", "picture plus change food"):
-        assert f"\n{name}: " in text
-        assert (tmp_path / "sheets" / f"{name.replace(' ', '-')}.png").stat().st_size > 10_000
-    assert "✓" in text
-    assert "60 indexed now" in text
-    assert "0 indexed now, 60 were already" in "\n".join(run(tmp_path))
 
 
 def test_pictures_that_are_not_drawn_come_with_a_warning_when_indexed_and_when_searched(tmp_path: Path) -> None:
