@@ -17,7 +17,7 @@ def demo(
 ) -> Report:
     """Show the whole tour on drawn pictures.
 
-    Draws a collection, indexes it, searches it in six ways, and shows what was found beside what is right.
+    Draws a collection, indexes it, searches it in six ways with and without a language model, and marks what is right.
     """
     from mmretrieval.cli.progress import Bars
     from mmretrieval.demo.tour import run
