@@ -54,7 +54,7 @@ class NamedStages:
     def over(self, collection: Collection, encoder: Encoder, first: FirstStage | None = None) -> list[Stage]:
         """The stages in their order: rewriters, the first stage, refiners, rerankers; `first` is one of your own."""
         given = {"encoder": encoder, "collection": collection, "open_encoder": self._open_encoder}
-        rewriters = [make("rewriters", spec, **given) for spec in self._rewrite]
+        rewriters = [make("rewriters", spec, **given, ask=self._asks) for spec in self._rewrite]
         if self._fusion is not None:
             own_caption = registry.load("rewriters", "own_caption")
             rewriters.append(own_caption(collection, share=self._fusion.caption, ask=self._asks))

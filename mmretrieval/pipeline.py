@@ -135,6 +135,8 @@ class Pipeline:
                 search.warnings.append(
                     f"'{stage.name}' went without replies of the language model: {outcome.failures[0]}"
                 )
+            elif verdict.status == "fallback" and verdict.parsed:
+                search.warnings.append(f"'{stage.name}' could not read what the language model wrote, and went without")
 
     def _first(self, searches: Sequence[_Search], top_k: int) -> None:
         began = perf_counter()

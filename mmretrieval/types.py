@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 Status = Literal["ok", "repaired", "partial", "fallback"]
 Compose = Literal["sum", "slerp", "product"]
+_PARSED = ("ok", "repaired", "partial", "failed")  # how an answer can be read; in JSON each has its count
 
 MINUS_WEIGHT = 0.25  # how far words to avoid lead a query away; chosen by assets/reports/composed.md
 TARGET_SHARE = 0.5  # of a description of what is sought in the whole query; see assets/reports/target-captions.md
@@ -213,7 +214,7 @@ class Step:
             "tokens": self.tokens,
             "moved": self.moved,
             "note": self.note,
-            "parsed": dict(self.parsed),
+            "parsed": dict.fromkeys(_PARSED, 0) | dict(self.parsed),
             "tau": self.tau,
             "flips": self.flips,
             "unanswered": self.unanswered,

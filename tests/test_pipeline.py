@@ -197,7 +197,18 @@ def test_the_status_of_a_step_follows_from_how_the_answers_could_be_read(parsed,
     step = pipeline(Returning(returned, 3)).search(queries(1), 3)[0].steps[-1]
     assert (step.status, step.note, dict(step.parsed), step.flips) == (status, note, parsed, 0.25)
     assert step.tau == pytest.approx(1 / 3)
-    assert step.to_dict()["parsed"] == parsed
+    assert step.to_dict()["parsed"] == {
+        status: parsed.get(status, 0) for status in ("ok", "repaired", "partial", "failed")
+    }
+
+
+def test_answers_that_none_could_read_are_a_warning():
+    returned = Reranked([Hit(f"img{n}", "x") for n in range(3)], {"failed": 2})
+    [ranking] = pipeline(Returning(returned, 3)).search(queries(1), 3)
+    assert any("could not read what the language model wrote" in warning for warning in ranking.warnings)
+    returned = Reranked([Hit(f"img{n}", "x") for n in range(3)], {"failed": 1, "ok": 1})
+    [ranking] = pipeline(Returning(returned, 3)).search(queries(1), 3)
+    assert not ranking.warnings
 
 
 def test_strict_raises_where_an_answer_had_to_be_repaired_and_not_where_it_was_read():

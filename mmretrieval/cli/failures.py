@@ -17,7 +17,7 @@ _USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]
 def explain(error: BaseException) -> tuple[str, int]:
     """The sentence for the user, and the exit status."""
     if isinstance(error, MMRetrievalError):
-        return str(error), error.exit_code
+        return str(error), _exit_code(error)
     if isinstance(error, _USAGE_ERROR):
         return _usage(error), UsageError.exit_code
     if isinstance(error, KeyboardInterrupt | typer.Abort):
@@ -29,6 +29,13 @@ def explain(error: BaseException) -> tuple[str, int]:
     cure = "run it again with --debug and report what it prints to the authors of mmretrieval"
     told = f"something unforeseen happened, {type(error).__name__}: {error}; {cure}"
     return told, MMRetrievalError.exit_code
+
+
+def _exit_code(error: MMRetrievalError) -> int:
+    """That of what a stage failed of, where the error only tells which stage and which query it was."""
+    cause = error.__cause__
+    told = cause if type(error) is MMRetrievalError and isinstance(cause, MMRetrievalError) else error
+    return told.exit_code
 
 
 def _usage(error: Exception) -> str:

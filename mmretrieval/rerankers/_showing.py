@@ -70,9 +70,17 @@ def side_by_side(
         values,
         alpha=alpha,
         join=join,
-        whys=[note.why for note in notes],
+        whys=[note.why or _told(value, values) for note, value in zip(notes, values, strict=True)],
         details=[note.details for note in notes],
         parsed=told.parsed,
         flips=told.flips,
         note=opened.note,
     )
+
+
+def _told(value: float | None, values: Sequence[float | None]) -> str:
+    """The place of a candidate by the model's word alone; nothing where it said nothing of it."""
+    if value is None:
+        return ""
+    said = [each for each in values if each is not None]
+    return f"place {1 + sum(each > value for each in said)} of {len(said)} by the model"

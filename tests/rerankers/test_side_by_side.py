@@ -89,6 +89,13 @@ def test_what_fits_into_one_look_is_ordered_wholly(way):
     assert ranking.steps[-1].tau < 1
 
 
+@pytest.mark.parametrize("way", ["grid", "listwise"])
+def test_why_tells_the_place_that_the_model_gave(way):
+    ranking, _ = run(reranker(way, alpha=0.5), ordering(float), 4)
+    why = {hit.id: hit.why for hit in ranking.hits}
+    assert [why[f"img{n}"] for n in (3, 2, 1, 0)] == [f"place {n} of 4 by the model" for n in (1, 2, 3, 4)]
+
+
 @pytest.mark.parametrize(
     ("name", "settings", "count", "calls", "rounds"),
     [
