@@ -143,7 +143,8 @@ def test_a_picture_and_words_with_weights_come_through_the_command_line(place):
     options = ["--image", "id:p3", "--weight", "text=2,image=0.5", "--index", place / "idx"]
     report = told("search", "but darker", *options)
     assert (report["command"], report["status"]) == ("search", "ok")
-    fields = {"rank", "id", "path", "score", "by", "why", "scores", "shares", "duplicates"}
+    fields = {"rank", "id", "path", "score", "by", "why", "scores", "shares", "duplicates", "details"}
+    fields |= {"first_stage_rank"}
     assert set(report["hits"][0]) == fields
     assert [hit["rank"] for hit in report["hits"]] == list(range(1, 10))
     assert report["steps"]

@@ -261,7 +261,7 @@ def test_an_index_of_a_newer_version_is_refused_with_the_cure(pictures, tmp_path
     connection.execute("PRAGMA user_version = 99")
     connection.close()
     for attempt in (lambda: state(into), lambda: run(pictures, into)):
-        with pytest.raises(InvalidData, match="has format 99, this version reads up to 2; update mmretrieval"):
+        with pytest.raises(InvalidData, match="has format 99, this version reads up to 3; update mmretrieval"):
             attempt()
 
 

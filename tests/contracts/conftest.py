@@ -17,6 +17,7 @@ from example_stages import (
     seeded_reply,
 )
 from pretend_server import PretendServer
+from tiny_vlms import write_vlm
 
 from mmretrieval import registry
 from mmretrieval.calls import Calls
@@ -75,6 +76,7 @@ def make(subject, request):
         "dense": lambda: Listing(MemoryCollection(12)),
         "bm25": lambda: registry.load("first_stages", "bm25")(MemoryCollection(12)),
         "file": lambda: request.getfixturevalue("recording"),
+        "name": lambda: str(write_vlm(request.getfixturevalue("tmp_path") / "vlm", "fast_vlm")),
         "address": lambda: request.getfixturevalue("server").address,
         "spec": lambda: SPECS.get(subject.name, "local-dir:{tiny_clip_dir}").format_map(Folders(request)),
     }

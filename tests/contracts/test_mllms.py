@@ -15,7 +15,9 @@ ASKS = {
 
 @pytest.fixture
 def mllm(make):
-    return make()
+    model = make()
+    yield model
+    model.close()
 
 
 def test_it_has_a_name_and_says_what_it_answers(mllm):
