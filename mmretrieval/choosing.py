@@ -28,6 +28,8 @@ _SETTLED = re.compile(
     r"\b(?:answer|choose|chose|choice|pick|select|output|best|better|correct|closest|would be|more accurate|final)\b",
     re.IGNORECASE,
 )
+# "no, it is not" and "no there is none" answer, "no idea" and "no one knows" do not
+_WORD_ENDS = r"(?=\s*(?:[^\w\s]|$)|\s+(?:it|there|the|this|that|these|those|because|since|as)\b)"
 _NUMBER = r"[-+]?\d{1,9}(?:\.\d{1,9})?"
 _ARROWS = r"(?:[=:–>|\s*\"'`]|-(?=[>\s-])){1,8}"
 
@@ -71,8 +73,10 @@ def _marks(names: Sequence[str]) -> tuple[re.Pattern[str], re.Pattern[str]]:
     """A sentence that begins with a name; and a name that brackets or a noun mark as one."""
     name = "(?P<name>" + "|".join(map(re.escape, sorted(names, key=len, reverse=True))) + ")"
     is_worded = all(len(each) > 1 and each.isalpha() for each in names)
-    after = r"\b" if is_worded else r"(?:\s?[\])]|[.:,](?!\w)|$)"
+    after = _WORD_ENDS if is_worded else r"(?:\s?[\])]|[.:,](?!\w)|$)"
     first = rf"[\s*\"'`]*(?:{_NOUN}\s{{0,2}}:?\s{{0,2}})?[\[(]?\s?{name}{after}"
+    if is_worded:  # a word needs no mark to be named: "yes or no" chooses nothing
+        return re.compile(first, re.IGNORECASE), re.compile(rf"\b{name}\b", re.IGNORECASE)
     marked = rf"(?:[\[(]\s?|\b{_NOUN}\s{{0,2}}(?:is|:)?\s{{0,2}}[\[(#]?){name}(?!\w|\.\d)"
     return re.compile(first, re.IGNORECASE), re.compile(marked, re.IGNORECASE)
 

@@ -263,3 +263,13 @@ def test_numbers_that_python_refuses_to_read_are_no_numbers():
     assert permutation(f"[{huge}, 2]", 3)[1] == "failed"
     assert permutation(f"{huge} > 2", 3)[1] == "failed"
     assert grades(f'{{"1": {huge}}}', ["1"]) == ({}, "failed")
+
+
+@pytest.mark.parametrize("text", ["no idea", "yes or no", "no one can tell", "both yes and no", "yes, no, maybe"])
+def test_words_that_choose_nothing_are_no_choice(text):
+    assert choice(text, ("yes", "no")) == (None, "failed")
+
+
+@pytest.mark.parametrize("text", ["Yes it is", "yes, there is a fox", "Yes.\nIt shows a fox", "yes!"])
+def test_an_answer_that_begins_with_its_word_chooses_it(text):
+    assert choice(text, ("yes", "no"))[0] == "yes"
