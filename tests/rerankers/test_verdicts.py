@@ -82,7 +82,7 @@ def test_a_chain_that_breaks_off_before_its_ranking_is_ordered_by_its_verdicts()
 def test_an_order_without_verdicts_is_an_order_all_the_same():
     ranking = run(lambda ask: Text('{"ranking": [3, 1, 2]}'))
     assert ranking.ids == ["img2", "img0", "img1"]
-    assert ranking.hits[0].why == ""
+    assert ranking.hits[0].why == "place 1 of 3 by the model"
 
 
 @given(st.text(max_size=300) | st.recursive(
