@@ -47,7 +47,7 @@ class GridQuality:
 
 
 def measure_grids(model: MLLM, encoder: Encoder, side: int, seed: str, number: int = 100) -> GridQuality:
-    """About a second a sheet on one core."""
+    """Less than a second a sheet on one core."""
     rng = Random(f"grids:{seed}:{side}")
     found: dict[str, list[tuple[bool, bool]]] = {"clip": [], "sheet": [], "listed": [], "alone": []}
     chances = []

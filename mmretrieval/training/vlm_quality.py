@@ -62,7 +62,7 @@ class Quality:
 
 
 def measure(model: MLLM, seed: str, scenes: int = 500) -> Quality:
-    """About a minute for 100 scenes on one core."""
+    """About ten seconds for 100 scenes on one core."""
     shown = [scene(f"unseen:{seed}", number, "both") for number in range(scenes)]
     drawn = [render(one, SIZE, f"unseen:{seed}:{number}") for number, one in enumerate(shown)]
     rng = Random(f"changes:{seed}")

@@ -2,7 +2,7 @@
 
     python tests/benchmarks/demo_vlm.py [--model DIR] [--seed S] [--scenes N] [--sheets N] [--out STEM]
 
-Writes STEM.md and STEM.json (by default assets/reports/demo-vlm). Takes about twenty minutes on one core.
+Writes STEM.md and STEM.json (by default assets/reports/demo-vlm). Takes a few minutes on one core.
 """
 
 from __future__ import annotations
