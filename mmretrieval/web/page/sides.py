@@ -1,0 +1,99 @@
+"""Two orders of one search side by side, with a line from each picture's old place to its new one, as HTML.
+
+All words that come from a collection or from a model are escaped. Rows are equally high, so that the lines between
+them need no script: a row is one unit of the drawing's height.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from html import escape
+
+from mmretrieval.types import Hit
+from mmretrieval.web.page.movements import Movement, gone, movements
+
+_SIGNS = {"new": "new", "up": "▲", "down": "▼", "same": "="}
+_WIDTH = 100  # units of the drawing between the columns
+
+Picture = Callable[[str], str]  # the address of a thumbnail, by id
+
+
+def sides_html(before: Sequence[Hit], after: Sequence[Hit], picture: Picture, *, names: tuple[str, str]) -> str:
+    """Both orders, best first; `names` stand above them. Empty orders give a sentence."""
+    if not before and not after:
+        return '<p class="mmb-empty">Neither order holds a picture.</p>'
+    moved = movements(before, after)
+    rows = max(len(before), len(after))
+    left = "".join(_old_row(rank, hit, picture) for rank, hit in enumerate(before, start=1))
+    right = "".join(_new_row(movement, picture) for movement in moved)
+    return (
+        f'<section class="mmb-sides" aria-label="Before and after" style="--mmb-rows:{rows}">'
+        f"{_column(names[0], left, 'before')}{_lines(moved, rows)}{_column(names[1], right, 'after')}"
+        f'</section><p class="mmb-sum" role="status">{escape(summed_up(before, after))}</p>'
+    )
+
+
+def summed_up(before: Sequence[Hit], after: Sequence[Hit]) -> str:
+    """How much moved, in one sentence."""
+    moved = movements(before, after)
+    counts = {kind: sum(each.kind == kind for each in moved) for kind in _SIGNS}
+    lost = len(gone(before, after))
+    if moved and counts["same"] == len(moved) and not lost:
+        return "The order stayed as it was."
+    told = [
+        f"{counts['up']} rose" if counts["up"] else "",
+        f"{counts['down']} fell" if counts["down"] else "",
+        f"{counts['new']} came in from further below" if counts["new"] else "",
+        f"{lost} dropped out of the first {len(before)}" if lost else "",
+        f"{counts['same']} stayed" if counts["same"] else "",
+    ]
+    return ", ".join(part for part in told if part) + "."
+
+
+def _column(name: str, rows: str, kind: str) -> str:
+    title = f"mmb-{kind}-title"
+    return (
+        f'<div class="mmb-side mmb-{kind}"><h4 id="{title}">{escape(name)}</h4>'
+        f'<ol aria-labelledby="{title}">{rows}</ol></div>'
+    )
+
+
+def _old_row(rank: int, hit: Hit, picture: Picture) -> str:
+    return (
+        f'<li class="mmb-row">{_thumb(hit, picture)}<span class="mmb-rank">{rank}</span>'
+        f'<span class="mmb-who"><span class="mmb-id">{escape(hit.id)}</span></span></li>'
+    )
+
+
+def _new_row(movement: Movement, picture: Picture) -> str:
+    hit = movement.hit
+    shift = str(abs(movement.places)) if movement.places else ""
+    why = f'<span class="mmb-why" title="{escape(hit.why)}">{escape(hit.why)}</span>' if hit.why else ""
+    return (
+        f'<li class="mmb-row">{_thumb(hit, picture)}<span class="mmb-rank">{movement.rank}</span>'
+        f'<span class="mmb-shift mmb-{movement.kind}" title="{escape(movement.words)}">'
+        f'<span aria-hidden="true">{_SIGNS[movement.kind]}{shift}</span>'
+        f'<span class="mmb-unseen">{escape(movement.words)}</span></span>'
+        f'<span class="mmb-who"><span class="mmb-id">{escape(hit.id)}</span>{why}</span></li>'
+    )
+
+
+def _thumb(hit: Hit, picture: Picture) -> str:
+    return (
+        f'<img class="mmb-thumb" src="{escape(picture(hit.id))}" alt="" width="56" height="56" loading="lazy" '
+        'decoding="async">'
+    )
+
+
+def _lines(moved: Sequence[Movement], rows: int) -> str:
+    """From the middle of each old row to the middle of the new one; what is new has none."""
+    paths = "".join(
+        f'<path class="mmb-{each.kind}" d="M0 {each.was - 0.5:g}C{_WIDTH / 2:g} {each.was - 0.5:g} '
+        f'{_WIDTH / 2:g} {each.rank - 0.5:g} {_WIDTH} {each.rank - 0.5:g}"/>'
+        for each in moved
+        if each.was is not None
+    )
+    return (
+        f'<svg class="mmb-lines" viewBox="0 0 {_WIDTH} {rows}" preserveAspectRatio="none" aria-hidden="true">'
+        f"{paths}</svg>"
+    )
