@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from mmretrieval.preparing import prepare
     from mmretrieval.searcher import Searcher
     from mmretrieval.types import Hit, ImageRecord, Query, Ranking, Step
+    from mmretrieval.watching import Watch
 
 _HOMES = {
     "Collection": "collection",
@@ -41,6 +42,7 @@ _HOMES = {
     "Ranking": "types",
     "Searcher": "searcher",
     "Step": "types",
+    "Watch": "watching",
     "evaluate": "evaluation.experiment",
     "index": "making",
     "index_vectors": "indexing_vectors",
@@ -59,6 +61,7 @@ __all__ = [
     "Ranking",
     "Searcher",
     "Step",
+    "Watch",
     "evaluate",
     "index",
     "index_vectors",

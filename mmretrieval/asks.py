@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from mmretrieval.errors import MMRetrievalError
 from mmretrieval.protocols import Extension
 
 if TYPE_CHECKING:
@@ -101,6 +102,7 @@ Reply = Text | ChoiceScores | Attention | Failed
 
 
 TIME_IS_UP = "the time for it was up"  # why an ask is failed at a deadline
+STOPPED = "the search was stopped"  # why one is failed that nobody waits for any more
 
 
 class MLLM(Extension, ABC):
@@ -126,6 +128,17 @@ class MLLM(Extension, ABC):
     @abstractmethod
     def answer(self, asks: Sequence[Ask]) -> list[Reply]:
         """One reply per ask, same length, same order; a failed ask gets `Failed`, never an exception."""
+
+    def replies(self, asks: Sequence[Ask], *, soon: bool = False) -> Iterator[Mapping[int, Reply]]:  # noqa: ARG002
+        """The replies in parts as they come, each by the place of its ask; here all in one part.
+
+        With `soon` the parts are to be short, since somebody watches, or may stop asking. What has not been taken from
+        the iterator was not asked.
+        """
+        given = self.answer(asks)
+        if len(given) != len(asks):
+            raise MMRetrievalError(f"the model '{self.spec}' gave {len(given)} replies to {len(asks)} asks")
+        yield dict(enumerate(given))
 
     def tokens_at_most(self, ask: Ask) -> int:
         """As many tokens as the ask may cost, prompt and answer together; for budgets, so rather too many than too few.

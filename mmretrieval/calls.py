@@ -7,9 +7,10 @@ kept and recorded before the next chunk begins, so a kill costs the chunk in han
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from mmretrieval.asks import MLLM, Ask, Failed, Reply, answering, fitted
 from mmretrieval.budget import Budget
 from mmretrieval.errors import MMRetrievalError
 from mmretrieval.mllm_names import open_mllm
+from mmretrieval.pacing import Steps
 from mmretrieval.recording import Recording
 from mmretrieval.reply_cache import ReplyCache
 from mmretrieval.transcript import Pictures, ask_facts, key_of
@@ -43,6 +45,7 @@ class Calls(MLLM):
         self.budget = budget or Budget()
         self.recording = recording
         self._pace = 0.0  # seconds an ask, as the last chunk had it
+        self._steps = Steps(max(model.at_once, 1))
         self._owned = ExitStack()
         self.spec, self.answers, self.compact = model.spec, model.answers, model.compact
         self.at_once = model.at_once
@@ -61,18 +64,28 @@ class Calls(MLLM):
 
     def answer(self, asks: Sequence[Ask]) -> list[Reply]:
         """As the model would; raises MMRetrievalError for one that gives another number of replies than of asks."""
+        known = {place: reply for part in self.replies(asks) for place, reply in part.items()}
+        return [known[place] for place in range(len(asks))]
+
+    def replies(self, asks: Sequence[Ask], *, soon: bool = False) -> Iterator[Mapping[int, Reply]]:
+        """What is kept comes first, all at once; then chunk by chunk what the model says."""
         pictures = Pictures()
         asks = [fitted(ask, self) for ask in asks]
         facts = [ask_facts(ask, pictures) for ask in asks]
         keys = [key_of(each) for each in facts]
         known = self.cache.find(keys) if self.cache and keys else {}
-        first = {key: place for place, key in reversed(list(enumerate(keys)))}
-        todo = [place for place, key in enumerate(keys) if key not in known and first[key] == place]
-        given = {keys[place]: (asks[place], facts[place]) for place in first.values()}
+        places: dict[str, list[int]] = {}
+        for place, key in enumerate(keys):
+            places.setdefault(key, []).append(place)
         for key, reply in known.items():
-            self._record(given[key][1], key, reply)
-        known |= self._asked({keys[place]: given[keys[place]] for place in todo})
-        return [known[key] if first[key] == place else _again(known[key]) for place, key in enumerate(keys)]
+            self._record(facts[places[key][0]], key, reply)
+        todo = {key: (asks[same[0]], facts[same[0]]) for key, same in places.items() if key not in known}
+        for part in chain([known] if known else [], self._asked(todo, soon=soon)):
+            yield {
+                place: _again(reply) if nth else reply
+                for key, reply in part.items()
+                for nth, place in enumerate(places[key])
+            }
 
     def close(self) -> None:
         """Close what was opened with it; a model that was given opened stays open."""
@@ -83,16 +96,16 @@ class Calls(MLLM):
         for thing in things:
             self._owned.callback(thing.close)
 
-    def _asked(self, todo: Mapping[str, tuple[Ask, Mapping[str, Any]]]) -> dict[str, Reply]:
+    def _asked(self, todo: Mapping[str, tuple[Ask, Mapping[str, Any]]], *, soon: bool) -> Iterator[dict[str, Reply]]:
         """The replies to asks that are not known, chunk by chunk, as far as the budget goes."""
         left = list(todo)
-        replies: dict[str, Reply] = {}
         while left:
-            asks = [todo[key][0] for key in left[: self._at_once_now()]]
+            asks = [todo[key][0] for key in left[: self._at_once_now(soon=soon)]]
             most = [self.model.tokens_at_most(ask) for ask in asks]
             grant = self.budget.grant(most)
             if not grant.count:
-                return replies | {key: Failed(grant.reason, asked=False) for key in left}
+                yield {key: Failed(grant.reason, asked=False) for key in left}
+                return
             chunk, left = left[: grant.count], left[grant.count :]
             calls, tokens = grant.count, grant.tokens  # as long as nothing is known, all of it is spent
             try:
@@ -101,13 +114,13 @@ class Calls(MLLM):
                 tokens = sum(_spent(reply, at_most) for reply, at_most in zip(got, most, strict=False))
             finally:
                 self.budget.settle(grant, calls=calls, tokens=tokens)
-            replies |= dict(zip(chunk, got, strict=True))
-            self._keep({key: (*todo[key], replies[key]) for key in chunk})
-        return replies
+            replies = dict(zip(chunk, got, strict=True))
+            self._keep({key: (*todo[key], reply) for key, reply in replies.items()})
+            yield replies
 
-    def _at_once_now(self) -> int:
+    def _at_once_now(self, *, soon: bool) -> int:
         """As many as the model likes; with a limit of time one to see its pace, then what it can answer by the end."""
-        most = max(self.model.at_once, 1)
+        most = self._steps.size if soon else max(self.model.at_once, 1)
         left = self.budget.seconds_left
         if left == math.inf:
             return most
@@ -117,7 +130,9 @@ class Calls(MLLM):
         self.model.deadline = self.budget.deadline
         began = self.budget.clock()
         replies = self.model.answer(asks)
-        self._pace = (self.budget.clock() - began) / len(asks)
+        took = self.budget.clock() - began
+        self._pace = took / len(asks)
+        self._steps.took(len(asks), took)
         if len(replies) != len(asks):
             raise MMRetrievalError(f"the model '{self.spec}' gave {len(replies)} replies to {len(asks)} asks")
         return [answering(ask, reply) for ask, reply in zip(asks, replies, strict=True)]

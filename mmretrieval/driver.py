@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from mmretrieval.asks import MLLM, Ask, Failed, Reply, answering, fitted
+from mmretrieval.asks import MLLM, STOPPED, Ask, Failed, Reply, answering, fitted
 from mmretrieval.errors import MMRetrievalError
 from mmretrieval.stages import AskKind, Flow
 
@@ -28,19 +28,40 @@ class Outcome(Generic[T]):
     failures: tuple[str, ...] = ()  # the reasons of the asks that got no answer
 
 
+class Listener:
+    """Hears what is answered while flows run, and may stop them; this one does neither. An error in it ends all."""
+
+    soon: bool = False  # whether replies should come in short parts
+
+    @property
+    def stopped(self) -> bool:
+        """Whether no more is to be asked: then what is open gets `Failed`, and the flows end with what they have."""
+        return False
+
+    def heard(self, flow: int, number: int, ask: Ask, reply: Reply) -> None:
+        """A flow, by its place, got the reply to its ask of that number from 0; the ask as the model was given it."""
+
+    def answered(self, flows: Sequence[int]) -> None:
+        """These flows have heard a part of what they wait for."""
+
+
+NOBODY = Listener()
+
+
 def drive(
     starts: Sequence[Callable[[], Flow[T]]],
     mllm: MLLM | None,
     needs: frozenset[AskKind],
     *,
     stop_at_error: bool,
+    listener: Listener = NOBODY,
 ) -> list[Outcome[T]]:
-    """Run all flows to their end; one `mllm.answer` a round, with the pending asks in the order of the flows.
+    """Run all flows to their end; the model is given all pending asks of a round at once, in the order of the flows.
 
     An error inside a flow ends that flow alone and is kept in its outcome; with `stop_at_error` the others are
     closed too, so that no further model call is made. Asks of a kind outside `needs` are such an error.
     """
-    flows = [_Running(start, needs) for start in starts]
+    flows = [_Running(number, start, needs) for number, start in enumerate(starts)]
     try:
         for flow in flows:
             flow.advance(None)
@@ -48,7 +69,7 @@ def drive(
             pending = [flow for flow in flows if flow.asks is not None]
             if not pending or (stop_at_error and any(flow.outcome.error for flow in flows)):
                 return [flow.outcome for flow in flows]
-            _serve(pending, mllm)
+            _serve(pending, mllm, listener)
         for flow in flows:
             flow.fail_if_pending(MMRetrievalError(f"no end after {MAX_ROUNDS} rounds of asks"))
         return [flow.outcome for flow in flows]
@@ -60,7 +81,9 @@ def drive(
 class _Running(Generic[T]):
     """One flow between rounds; `asks` is None once it has ended."""
 
-    def __init__(self, start: Callable[[], Flow[T]], needs: frozenset[AskKind]) -> None:
+    def __init__(self, number: int, start: Callable[[], Flow[T]], needs: frozenset[AskKind]) -> None:
+        self.number = number
+        self.asked = 0  # in the rounds before this one
         self._start = start
         self._needs = needs
         self._generator: Generator[list[Ask], list[Reply], T] | None = None
@@ -69,6 +92,7 @@ class _Running(Generic[T]):
 
     def advance(self, replies: list[Reply] | None) -> None:
         """Start the flow (None), or hand it the replies to what it asked."""
+        self.asked += len(replies or ())
         try:
             self.asks = self._checked(self._next(replies))
         except StopIteration as end:
@@ -109,29 +133,47 @@ class _Running(Generic[T]):
         return list(asks)
 
 
-def _serve(pending: Sequence[_Running[T]], mllm: MLLM | None) -> None:
-    asks = [ask for flow in pending for ask in flow.asks or ()]
-    try:
-        replies = _answered(asks, mllm)
-    except Exception as error:  # noqa: BLE001 - back ends are foreign code; every flow that waited reports it
-        for flow in pending:
-            flow.fail(error)
-        return
+def _serve(pending: Sequence[_Running[T]], mllm: MLLM | None, listener: Listener) -> None:
+    owners = [(flow, place) for flow in pending for place in range(len(flow.asks or ()))]
+    parts = _parts([ask for flow in pending for ask in flow.asks or ()], mllm, soon=listener.soon)
+    known: dict[int, Reply] = {}
+    while not listener.stopped:
+        try:
+            part = next(parts, None)
+        except Exception as error:  # noqa: BLE001 - back ends are foreign code; every flow that waited reports it
+            for flow in pending:
+                flow.fail(error)
+            return
+        if part is None:
+            break
+        for at, (ask, reply) in part.items():
+            known[at] = reply
+            flow, place = owners[at]
+            listener.heard(flow.number, flow.asked + place, ask, reply)
+        listener.answered(sorted({owners[at][0].number for at in part}))
+    parts.close()
+    replies = [known.get(at, Failed(STOPPED, asked=False)) for at in range(len(owners))]
     for flow in pending:
         own, replies = replies[: len(flow.asks or ())], replies[len(flow.asks or ()) :]
         _count(flow.outcome, own)
         flow.advance(own)
 
 
-def _answered(asks: list[Ask], mllm: MLLM | None) -> list[Reply]:
+def _parts(
+    asks: Sequence[Ask], mllm: MLLM | None, *, soon: bool
+) -> Generator[Mapping[int, tuple[Ask, Reply]], None, None]:
+    """Each ask as the model got it and its reply, by the place of the ask, in parts as they come."""
     if not asks:
-        return []
+        return
     if mllm is None:
         raise MMRetrievalError("it asks a language model, and the pipeline has none")
-    replies = mllm.answer([fitted(ask, mllm) for ask in asks])
-    if len(replies) != len(asks):
-        raise MMRetrievalError(f"the model '{mllm.spec}' gave {len(replies)} replies to {len(asks)} asks")
-    return [answering(ask, reply) for ask, reply in zip(asks, replies, strict=True)]
+    given = [fitted(ask, mllm) for ask in asks]
+    told = 0
+    for part in mllm.replies(given, soon=soon):
+        told += len(part)
+        yield {at: (given[at], answering(asks[at], reply)) for at, reply in part.items()}
+    if told != len(asks):
+        raise MMRetrievalError(f"the model '{mllm.spec}' gave {told} replies to {len(asks)} asks")
 
 
 def _count(outcome: Outcome[T], replies: Sequence[Reply]) -> None:

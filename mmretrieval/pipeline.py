@@ -8,43 +8,25 @@ invent one or fail unseen: every stage leaves a `Step` with its status on every 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from time import perf_counter
-from typing import Any, Literal
+from typing import Any
 
 from mmretrieval.asks import MLLM
-from mmretrieval.composition import ChannelledCollection, check_asks, check_channels, in_order, keeps
-from mmretrieval.driver import Outcome, drive
+from mmretrieval.composition import ChannelledCollection, check_asks, check_channels, in_order
+from mmretrieval.driver import drive
 from mmretrieval.errors import MMRetrievalError, NotFound, UsageError
 from mmretrieval.filters.parser import both
 from mmretrieval.glue import glue
 from mmretrieval.pooling import is_pooled, search_pooled
 from mmretrieval.stages import Candidate, Flow, Refiner, Reranked, Reranker, Rewriter, Rewritten, Stage
-from mmretrieval.types import Hit, Query, Ranking, Step
-from mmretrieval.verdicts import Verdict, joined, of_glued, of_reranked, of_rewritten, with_failed_asks
+from mmretrieval.types import Query, Ranking, Step
+from mmretrieval.under_way import OnError, Search, failure, leave_out, note_step, offered, order_so_far, settle
+from mmretrieval.verdicts import Verdict, joined, of_glued, of_reranked, of_rewritten
+from mmretrieval.watching import NOBODY, Following, Progress, Watch
 
-OnError = Literal["raise", "keep", "strict"]
 Cut = Callable[[Sequence[Ranking]], list[Ranking]]
-
-
-@dataclass(slots=True)
-class _Search:
-    """One query on its way through the stages."""
-
-    given: Query
-    query: Query  # as the rewriters left it
-    hits: tuple[Hit, ...] = ()
-    steps: list[Step] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-
-    def allows(self, record_id: str, collection: ChannelledCollection | None) -> bool:
-        """Whether the query may return it; a filter is asked of the collection."""
-        query = self.query
-        is_left_out = record_id in query.exclude or record_id in query.unlike
-        if is_left_out or not (query.within is None or record_id in query.within):
-            return False
-        return not query.filter or collection is None or keeps(collection, query.filter, record_id)
 
 
 class Pipeline:
@@ -67,7 +49,13 @@ class Pipeline:
         self.collection = collection
 
     def search(
-        self, queries: Sequence[Query], top_k: int = 10, *, on_error: OnError = "raise", cut: Cut | None = None
+        self,
+        queries: Sequence[Query],
+        top_k: int = 10,
+        *,
+        on_error: OnError = "raise",
+        cut: Cut | None = None,
+        watch: Watch = NOBODY,
     ) -> list[Ranking]:
         """One ranking of at most `top_k` hits per query, in their order; each carries the query as it was given.
 
@@ -76,69 +64,60 @@ class Pipeline:
         warning. A failing first stage always raises, since there is no older order to fall back to. `"strict"` raises
         also when a model's answer was missing, or had to be repaired before it was an order.
         A Step's seconds are the stage's wall time shared evenly among the queries it served together.
-        `cut` takes hits away behind the first stage, before anything costly looks at them.
+        `cut` takes hits away behind the first stage, before anything costly looks at them. `watch` is told how far
+        the search is, and may stop it; the first stage is never left out, so that there is an order.
         """
         if top_k < 1:
             raise UsageError(f"top_k is {top_k}: ask for at least one hit")
-        searches = [_Search(query, query) for query in queries]
+        searches = [Search(query, query, top_k) for query in queries]
         if not searches:
             return []
         for rewriter in self.rewriters:
-            self._each(rewriter, searches, partial(_rewritten, rewriter), _take_query, on_error)
+            self._each(rewriter, searches, partial(_rewritten, rewriter), _take_query, on_error, watch)
         depths = [stage.depth for stage in self.later if isinstance(stage, Refiner | Reranker)]
         self._first(searches, max([top_k, *depths]))
         if cut:
             self._cut(searches, cut)
+        for search in searches:
+            watch.tell(Progress(search.given.id, self.first_stage.name, 0, 0, search.shown, ended=True))
         for stage in self.later:
             if isinstance(stage, Refiner):
-                self._each(stage, searches, self._refined(stage), self._take_refined, on_error)
+                self._each(stage, searches, self._refined(stage), self._take_refined, on_error, watch)
             elif isinstance(stage, Reranker):
-                self._each(stage, searches, self._reranked(stage), partial(_take_order, stage.depth), on_error)
-        return [Ranking(s.given, s.hits[:top_k], tuple(s.steps), tuple(dict.fromkeys(s.warnings))) for s in searches]
+                take = partial(_take_order, stage.depth)
+                self._each(stage, searches, self._reranked(stage), take, on_error, watch)
+        return [Ranking(s.given, s.shown(), tuple(s.steps), tuple(dict.fromkeys(s.warnings))) for s in searches]
 
     def _each(
         self,
         stage: Stage,
-        searches: Sequence[_Search],
-        start: Callable[[_Search], Flow[Any]],
-        take: Callable[[_Search, Any], Verdict],
+        searches: Sequence[Search],
+        start: Callable[[Search], Flow[Any]],
+        take: Callable[[Search, Any], Verdict],
         on_error: OnError,
+        watch: Watch,
     ) -> None:
         """Run one stage on every query, and take over what it returned."""
-        began = perf_counter()
+        if watch.stopped:
+            leave_out(stage, searches, on_error)
+            return
         starts = [partial(start, search) for search in searches]
-        outcomes = drive(starts, self.mllm, stage.needs, stop_at_error=on_error != "keep")
+        order = partial(order_so_far, stage, searches, start, take)
+        planned = [stage.calls(offered(stage, search)) for search in searches]
+        following = Following(watch, stage.name, [search.given.id for search in searches], planned, order)
+        following.begun()
+        began = perf_counter()
+        outcomes = drive(starts, self.mllm, stage.needs, stop_at_error=on_error != "keep", listener=following)
         seconds = (perf_counter() - began) / len(searches)
         if on_error != "keep":
             for search, outcome in zip(searches, outcomes, strict=True):
                 if outcome.error:
-                    raise _failure(stage, search, outcome.error) from outcome.error
+                    raise failure(stage, search, outcome.error) from outcome.error
         for search, outcome in zip(searches, outcomes, strict=True):
-            verdict = _settle(stage, search, outcome, take, on_error)
-            search.steps.append(
-                Step(
-                    stage.name,
-                    seconds,
-                    verdict.status,
-                    calls=outcome.calls,
-                    cached=outcome.cached,
-                    tokens=outcome.tokens,
-                    moved=verdict.moved,
-                    note=verdict.note,
-                    parsed=verdict.parsed,
-                    tau=verdict.tau,
-                    flips=verdict.flips,
-                    unanswered=len(outcome.failures),
-                )
-            )
-            if outcome.failures:
-                search.warnings.append(
-                    f"'{stage.name}' went without replies of the language model: {outcome.failures[0]}"
-                )
-            elif verdict.status == "fallback" and verdict.parsed:
-                search.warnings.append(f"'{stage.name}' could not read what the language model wrote, and went without")
+            note_step(stage, search, outcome, settle(stage, search, outcome, take, on_error), seconds)
+        following.ended()
 
-    def _first(self, searches: Sequence[_Search], top_k: int) -> None:
+    def _first(self, searches: Sequence[Search], top_k: int) -> None:
         began = perf_counter()
         rankings = search_pooled(self.first_stage, [search.query for search in searches], top_k)
         seconds = (perf_counter() - began) / len(searches)
@@ -157,7 +136,7 @@ class Pipeline:
             note = f"{dropped} hits dropped that the query excludes or did not ask for" if dropped else ""
             search.steps.append(Step(name, seconds, "repaired" if dropped else "ok", note=note))
 
-    def _cut(self, searches: Sequence[_Search], cut: Cut) -> None:
+    def _cut(self, searches: Sequence[Search], cut: Cut) -> None:
         """Scores of a query that was taken apart are not those of the first stage, so nothing is cut there."""
         able = [search for search in searches if not is_pooled(search.query)]
         for search in searches:
@@ -170,14 +149,14 @@ class Pipeline:
             search.steps += ranking.steps
             search.warnings += ranking.warnings
 
-    def _refined(self, stage: Refiner) -> Callable[[_Search], Ranking]:
-        def start(search: _Search) -> Ranking:
+    def _refined(self, stage: Refiner) -> Callable[[Search], Ranking]:
+        def start(search: Search) -> Ranking:
             return stage.refine(Ranking(search.query, search.hits), self._read())
 
         return start
 
-    def _reranked(self, stage: Reranker) -> Callable[[_Search], Flow[Any]]:
-        def start(search: _Search) -> Flow[Any]:
+    def _reranked(self, stage: Reranker) -> Callable[[Search], Flow[Any]]:
+        def start(search: Search) -> Flow[Any]:
             collection = self._read()
             offered = search.hits[: stage.depth]
             if not offered:
@@ -186,7 +165,7 @@ class Pipeline:
 
         return start
 
-    def _take_refined(self, search: _Search, value: Any) -> Verdict:
+    def _take_refined(self, search: Search, value: Any) -> Verdict:
         if not isinstance(value, Ranking):
             raise MMRetrievalError(f"a ranking was expected, and {type(value).__name__} came back")
 
@@ -212,43 +191,11 @@ class Pipeline:
         return self.collection
 
 
-def _settle(
-    stage: Stage,
-    search: _Search,
-    outcome: Outcome[Any],
-    take: Callable[[_Search, Any], Verdict],
-    on_error: OnError,
-) -> Verdict:
-    error = outcome.error
-    if error is None:
-        try:
-            verdict = with_failed_asks(take(search, outcome.value), outcome)
-        except MMRetrievalError as refused:
-            error = refused
-        else:
-            if on_error == "strict" and verdict.status != "ok":
-                raise _failure(stage, search, MMRetrievalError(f"{verdict.status}, {verdict.note}"))
-            return verdict
-    failure = _failure(stage, search, error)
-    if on_error != "keep":
-        raise failure from error
-    search.warnings.append(f"{failure}; the order before it was kept")
-    return Verdict("fallback", _reason(error))
-
-
-def _failure(stage: Stage, search: _Search, error: Exception) -> MMRetrievalError:
-    return MMRetrievalError(f"'{stage.name}' failed on query '{search.given.id}': {_reason(error)}")
-
-
-def _reason(error: Exception) -> str:
-    return str(error) if isinstance(error, MMRetrievalError) else f"{type(error).__name__}: {error}"
-
-
-def _rewritten(stage: Rewriter, search: _Search) -> Flow[Any]:
+def _rewritten(stage: Rewriter, search: Search) -> Flow[Any]:
     return stage.rewrite(search.query)
 
 
-def _take_query(search: _Search, value: Any) -> Verdict:
+def _take_query(search: Search, value: Any) -> Verdict:
     """The rewritten query, under its old id and never with fewer restrictions than before."""
     told = Rewritten(value) if isinstance(value, Query) else value
     if not isinstance(told, Rewritten):
@@ -264,7 +211,7 @@ def _take_query(search: _Search, value: Any) -> Verdict:
     return of_rewritten(told, note, lost=lost)
 
 
-def _take_order(depth: int, search: _Search, value: Any) -> Verdict:
+def _take_order(depth: int, search: Search, value: Any) -> Verdict:
     told = value if isinstance(value, Reranked) else Reranked(value)
     glued = glue(told.hits, search.hits, depth)
     verdict = of_reranked(search.hits, glued, told, depth)

@@ -25,11 +25,13 @@ from mmretrieval.named_stages import NamedStages
 from mmretrieval.near_duplicates import THRESHOLD
 from mmretrieval.near_duplicates import checked as checked_threshold
 from mmretrieval.opening import open_model
-from mmretrieval.pipeline import OnError, Pipeline
+from mmretrieval.pipeline import Pipeline
 from mmretrieval.planned import Planned, planned_calls
 from mmretrieval.planner import AUTO
 from mmretrieval.protocols import Encoder
 from mmretrieval.types import MINUS_WEIGHT, Compose, Encoded, Part, Query, Ranking
+from mmretrieval.under_way import OnError
+from mmretrieval.watching import NOBODY, Watch
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -190,14 +192,15 @@ class Searcher:
         unlike: Sequence[str] = (),
         cutoff: bool | float = False,
         collapse: bool | float | None = None,
+        watch: Watch = NOBODY,
     ) -> Ranking:
         """The best `top_k` images for words, for a picture (a file, an opened image, or an id), or for both.
 
         A vector (dim,) of the index's encoder, as `image`, stands for the picture it was made of, and needs no model.
         With a picture the words are the change that is wanted. `weights` holds a number for "text" and "image".
         `minus` holds words to lead away from, `like` and `unlike` ids of examples and counter-examples, `compose` says
-        how the parts are joined, and `filter` restricts the search to the records it describes. For `cutoff` and
-        `collapse` see `search_all`.
+        how the parts are joined, and `filter` restricts the search to the records it describes. For `cutoff`,
+        `collapse` and `watch` see `search_all`.
         """
         if isinstance(query, Query):
             parts = (image_id, weights, filter, *minus, *like, *unlike)
@@ -216,7 +219,7 @@ class Searcher:
                 compose=compose,
                 filter=filter,
             )
-        return self.search_all([query], top_k, cutoff=cutoff, collapse=collapse)[0]
+        return self.search_all([query], top_k, cutoff=cutoff, collapse=collapse, watch=watch)[0]
 
     def search_all(
         self,
@@ -226,13 +229,15 @@ class Searcher:
         on_error: OnError = "raise",
         cutoff: bool | float = False,
         collapse: bool | float | None = None,
+        watch: Watch = NOBODY,
     ) -> list[Ranking]:
         """One ranking per query, in order; together they cost less than one by one.
 
         `cutoff` takes away what scores no better than what does not belong, and so may leave nothing: True, or its
         strictness between 0 and 1 (see `cutoff`). `collapse` folds near-duplicates into the best-ranked of them:
-        True, or the cosine from which on they are some (see `near_duplicates`). Raises UsageError where the first
-        stage's scores cannot be cut.
+        True, or the cosine from which on they are some (see `near_duplicates`). `watch` is told how far the
+        search is and what the model says, and may stop it with the best order so far (see `watching`). Raises
+        UsageError where the first stage's scores cannot be cut.
         """
         rankings = search_and_finish(
             self.pipeline,
@@ -242,6 +247,7 @@ class Searcher:
             cut=self._cutoff(STRICTNESS if cutoff is True else cutoff) if cutoff is not False else None,
             threshold=checked_threshold(THRESHOLD if collapse is True else collapse) if collapse else None,
             on_error=on_error,
+            watch=watch,
         )
         return [self._warned(ranking) for ranking in rankings]
 

@@ -85,7 +85,8 @@ class QueryPlan:
 class Query:
     """What is sought: words, a picture, a picture plus a change, examples, or several of these.
 
-    The picture is a file, an opened image or a vector (`image`), or a record of the collection (`image_id`).
+    The picture is a file or its bytes, an opened image or a vector (`image`), or a record of the collection
+    (`image_id`).
     With a picture, `text` is the modification. `weights` holds one number for "text" and one for "image";
     a missing one is 1. `parts` are further words and pictures with weights of their own; `compose` says how words and
     pictures are joined. `like` and `unlike` are ids of confirmed examples and counter-examples, which `weights` may
@@ -98,7 +99,7 @@ class Query:
 
     id: str = "q"
     text: str = ""
-    image: Path | Image | Encoded | None = None
+    image: Path | bytes | Image | Encoded | None = None
     image_id: str | None = None
     weights: Mapping[str, float] = field(default_factory=_nothing)
     exclude: frozenset[str] = frozenset()
@@ -237,6 +238,11 @@ class Ranking:
     @property
     def ids(self) -> list[str]:
         return [hit.id for hit in self.hits]
+
+    @property
+    def status(self) -> Literal["ok", "partial"]:
+        """Is "partial" where a step is "partial" or "fallback": it went without replies, or kept the older order."""
+        return "partial" if any(step.status in ("partial", "fallback") for step in self.steps) else "ok"
 
     def to_dict(self) -> dict[str, Any]:
         return {

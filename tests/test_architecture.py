@@ -14,7 +14,7 @@ HEAVY = ("torch", "open_clip", "transformers", "faiss", "gradio", "pyarrow", "on
 # A module imports only from its own level or lower ones; a name without dots covers the package of that name.
 LEVELS = {
     0: "errors types asks vectors registry protocols untrusted",
-    1: """stages driver glue ordering verdicts answers chains choosing parsing windows
+    1: """stages driver watching under_way pacing glue ordering verdicts answers chains choosing parsing windows
           composition prompts list_prompts caption_text describing fusion
           specs filters storage segments full_text lexicon remembering catalog features described
           manifest lock scan ledger ids plan changes lookahead order records roots ready_vectors vector_writer
