@@ -30,13 +30,15 @@ def reference_of(query: Query, collection: OpensImages) -> Image | None:
     return opened(query, query.image)
 
 
-def opened(query: Query, image: Path | Image, min_side: int | None = None) -> Image:
+def opened(query: Query, image: Path | bytes | Image, min_side: int | None = None) -> Image:
     """A picture from outside, upright RGB; of a file with `min_side` see `images.open_image`. Raises the same."""
-    from mmretrieval.images import open_image
+    from mmretrieval.images import decode, open_image
     from mmretrieval.pixels import orientation_of, to_rgb, upright
 
     if isinstance(image, Path):
         return open_image(image, min_side=min_side)
+    if isinstance(image, bytes):
+        return decode(image, shown=f"the picture of query '{query.id}'", min_side=min_side).image
     try:
         image.load()
         return upright(to_rgb(image)[0], orientation_of(image))

@@ -77,7 +77,7 @@ class _Wanted:
 
     item: Item
     texts: tuple[str, ...] = ()
-    image: Path | Image | Encoded | None = None
+    image: Path | bytes | Image | Encoded | None = None
 
 
 def items_of(queries: Sequence[Query], encoder: Encoder, collection: Collection) -> list[list[Item]]:

@@ -1,0 +1,213 @@
+"""Answers searches from the web: one opened index, one encoder, one language model, for many visitors at once."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from mmretrieval.asks import MLLM
+from mmretrieval.budget import Budget
+from mmretrieval.calls import Calls, open_calls
+from mmretrieval.checked_encoder import CheckedEncoder
+from mmretrieval.collection import Collection
+from mmretrieval.errors import NotFound
+from mmretrieval.planned import Planned
+from mmretrieval.planner import AUTO
+from mmretrieval.protocols import Encoder
+from mmretrieval.types import Hit, Query, Ranking
+from mmretrieval.web.form import SearchForm
+from mmretrieval.web.limits import Gate, Limits
+from mmretrieval.web.pictures import Pictures
+from mmretrieval.web.snapshot import Snapshot
+from mmretrieval.web.uploads import Uploads
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+log = logging.getLogger(__name__)
+
+
+class Desk:
+    """An opened index with all that a server needs; use it as a context manager, or close it.
+
+    Safe to use from many threads. The encoder and the language model are loaded once, when they are first needed, and
+    what is opened for a setting is kept, so moving a slider loads nothing. `uploads` and `pictures` are its pictures.
+    """
+
+    def __init__(
+        self,
+        index: Path | str,
+        *,
+        encoder: str | Encoder | None = None,
+        index_kind: str = AUTO,
+        device: str | None = None,
+        mllm: str | MLLM | None = None,
+        limits: Limits | None = None,
+        allow_index: Sequence[Path] = (),
+    ) -> None:
+        """`allow_index` are the folders that may be indexed from the page; raises as `Searcher.open` does."""
+        self.index = Path(index)
+        self.limits = limits or Limits()
+        self.mllm, self._device = mllm, device
+        self.allow_index = tuple(Path(each).resolve() for each in allow_index)
+        self.uploads = Uploads(self.limits)
+        self.pictures = Pictures()
+        self._gate = Gate(self.limits.searches, self.limits.waiting, self.limits.patience)
+        self._model_gate = Gate(self.limits.model_searches, self.limits.waiting, self.limits.model_seconds)
+        self._owned = ExitStack()
+        self._lock = threading.Lock()
+        self._model: Calls | None = None
+        self._opening_model = threading.Lock()
+        self._refreshing = threading.Lock()
+        collection = Collection.open(self.index)
+        self._snapshot = Snapshot(collection, CheckedEncoder(collection, encoder, device), index_kind, device)
+        self._readers: dict[Snapshot, int] = {self._snapshot: 0}  # those that are not closed yet
+
+    @property
+    def collection(self) -> Collection:
+        """The newest state; what is read of it for longer than a moment is read within `reading`."""
+        return self._snapshot.collection
+
+    @contextmanager
+    def reading(self) -> Iterator[Collection]:
+        """The newest state, which stays open as long as the block runs."""
+        with self._standing() as snapshot:
+            yield snapshot.collection
+
+    def search(
+        self,
+        form: SearchForm,
+        *,
+        within: Sequence[str] | None = None,
+        progress: Callable[[Any], None] | None = None,
+        stop: Callable[[], bool] | None = None,
+        trace: Callable[[Any], None] | None = None,
+    ) -> Ranking:
+        """The hits from the one after `form.offset` on, at most `form.top_k`; the order is that of `Searcher`.
+
+        `within` restricts the search to these ids. `progress`, `stop` and `trace` are those of `watching.Watch`.
+        Raises Busy, NotFound for an upload or an id that there is not, and as `Searcher.search` does.
+        """
+        _ = progress, stop, trace
+        with self._gate_of(form).entered(), self._standing() as snapshot:
+            query = self._query(form, snapshot.collection, within)
+            searcher = snapshot.searcher(form.settings, self._calls(form))
+            [ranking] = searcher.search_all(
+                [query],
+                form.offset + form.top_k,
+                cutoff=form.cutoff,
+                collapse=form.collapse or None,
+            )
+        return replace(ranking, hits=ranking.hits[form.offset :])
+
+    def similar(self, image_id: str, top_k: int = 24, offset: int = 0) -> Ranking:
+        """What looks most like a picture of the collection."""
+        return self.search(SearchForm(image_id=image_id, top_k=top_k, offset=offset))
+
+    def explain(self, form: SearchForm, image_id: str) -> tuple[int | None, Hit]:
+        """One picture's place in a search, from 1, and its hit; the place is None where it is beyond `form.top_k`.
+
+        Then the hit is what the first stage says of it alone. Raises NotFound for an id that there is not, and for
+        one that the search may not return.
+        """
+        ranking = self.search(form.model_copy(update={"offset": 0}))
+        for rank, hit in enumerate(ranking.hits, start=1):
+            if image_id == hit.id or image_id in hit.duplicates:
+                return rank, hit
+        alone = {"offset": 0, "rerank": (), "refine": (), "rewrite": (), "cutoff": False, "collapse": False}
+        found = self.search(form.model_copy(update=alone), within=[image_id]).hits
+        if not found:
+            raise NotFound(f"'{image_id}' cannot be found by this search: it is excluded, or its filter leaves it out")
+        return None, found[0]
+
+    def planned(self, form: SearchForm) -> list[Planned]:
+        """What the search will ask of the language model at most, stage by stage; nothing is spent."""
+        with self._standing() as snapshot:
+            searcher = snapshot.searcher(form.settings, self._calls(form))
+            return searcher.planned()
+
+    def refresh(self) -> bool:
+        """Go over to what a writer has committed since; whether there was anything. Searches under way go on."""
+        with self._refreshing:
+            newest = self._snapshot.collection.refresh()
+            if newest is self._snapshot.collection:
+                return False
+            with self._lock:
+                self._snapshot = self._snapshot.over(newest)
+                self._readers[self._snapshot] = 0
+            self._close_unread()
+            return True
+
+    def close(self) -> None:
+        """Close the index, and the language model that was opened by name."""
+        self._owned.close()
+        with self._lock:
+            snapshots = list(self._readers)
+            self._readers.clear()
+        for snapshot in snapshots:
+            snapshot.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @contextmanager
+    def _standing(self) -> Iterator[Snapshot]:
+        with self._lock:
+            snapshot = self._snapshot
+            self._readers[snapshot] += 1
+        try:
+            yield snapshot
+        finally:
+            with self._lock:
+                if snapshot in self._readers:
+                    self._readers[snapshot] -= 1
+            self._close_unread()
+
+    def _close_unread(self) -> None:
+        with self._lock:
+            done = [each for each, readers in self._readers.items() if not readers and each is not self._snapshot]
+            for each in done:
+                del self._readers[each]
+        for each in done:
+            each.close()
+
+    def _query(self, form: SearchForm, collection: Collection, within: Sequence[str] | None) -> Query:
+        upload = None if form.image is None else self.uploads.get(form.image)
+        query = form.query(None if upload is None else upload.data)
+        if within is None:
+            return query
+        for record_id in within:
+            collection.position(record_id)  # raises NotFound for an id that there is not
+        return replace(query, within=frozenset(within))
+
+    def _gate_of(self, form: SearchForm) -> Gate:
+        return self._model_gate if _may_ask(form) and self.mllm is not None else self._gate
+
+    def _calls(self, form: SearchForm) -> Calls | None:
+        """The door to the model, with a budget for this search alone; None where nothing is to be asked."""
+        if self.mllm is None or not _may_ask(form):
+            return None
+        with self._opening_model:
+            if self._model is None:
+                self._model = open_calls(self.mllm, self.index, device=self._device)
+                self._owned.callback(self._model.close)
+        calls, seconds = self.limits.model_calls, self.limits.model_seconds
+        budget = Budget(
+            calls if form.max_calls is None else min(calls, form.max_calls),
+            seconds if form.max_seconds is None else min(seconds, form.max_seconds),
+        )
+        return Calls(self._model.model, self._model.cache, budget)
+
+
+def _may_ask(form: SearchForm) -> bool:
+    return bool(form.rewrite or form.rerank)
