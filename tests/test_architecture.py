@@ -26,7 +26,7 @@ LEVELS = {
     3: """collection checked_encoder encoder_names mllm_names mllm_checkup calls indexing indexing_vectors preparing
           pipeline planner planned named_stages given_run captions captioning correcting opening finishing cutoff
           stand_ins near_duplicates evaluation demo training""",
-    4: "searcher making presets bench demo.tour cli __init__ __main__",
+    4: "searcher making presets bench demo.tour cli web __init__ __main__",
 }
 LEVEL_OF = {room: level for level, rooms in LEVELS.items() for room in rooms.split()}
 METHODS = frozenset(LEVELS[2].split())
