@@ -247,6 +247,7 @@ class Ranking:
     def to_dict(self) -> dict[str, Any]:
         return {
             "query": {"id": self.query.id, "text": self.query.text, "image_id": self.query.image_id},
+            "status": self.status,
             "hits": [hit.to_dict(rank) for rank, hit in enumerate(self.hits, start=1)],
             "steps": [step.to_dict() for step in self.steps],
             "warnings": list(self.warnings),

@@ -77,6 +77,7 @@ def test_a_second_eval_makes_no_call_and_measures_the_same(place, log, mllm, tmp
     assert len(set(asked(log))) == len(asked(log)) == 4 * DEPTH
     second = told(*words, "--run", tmp_path / "second.trec", cwd=place)
     assert second["measures"] == first["measures"]
+    assert first["status"] == second["status"] == "ok"
     assert (step(first)["calls"], step(first)["cached"]) == (4 * DEPTH, 0)
     assert (step(second)["calls"], step(second)["cached"]) == (0, 4 * DEPTH)
     assert (tmp_path / "first.trec").read_bytes() == (tmp_path / "second.trec").read_bytes()
@@ -87,7 +88,7 @@ def test_a_budget_of_calls_is_kept_and_the_best_so_far_comes_with_the_reason(pla
     report = search(place, *RERANK, *mllm, "--max-calls", "3")
     cut = step(report)
     assert len(asked(log)) == cut["calls"] == 3
-    assert (cut["status"], cut["unanswered"]) == ("partial", 2)
+    assert (cut["status"], cut["unanswered"], report["status"]) == ("partial", 2, "partial")
     assert "2 of 5 asks failed: the budget of 3 calls is spent" in cut["note"]
     assert (
         "'pointwise' went without replies of the language model: the budget of 3 calls is spent" in report["warnings"]
@@ -96,11 +97,26 @@ def test_a_budget_of_calls_is_kept_and_the_best_so_far_comes_with_the_reason(pla
     assert step(search(place, *RERANK, *mllm))["calls"] == 2, "the next run asks for what was left over"
 
 
+def test_an_evaluation_within_a_budget_is_partial(place, mllm):
+    words = ["eval", "--index", "idx", "--queries", "queries.jsonl", "--qrels", "qrels.tsv", *RERANK]
+    report = told(*words, *mllm, "--max-calls", "1", cwd=place)
+    assert report["status"] == "partial"
+    assert step(report)["status"] == {"partial": 1, "fallback": 3}
+
+
+def test_a_run_that_is_reranked_within_a_budget_is_partial(place, mllm, tmp_path):
+    (tmp_path / "in.trec").write_text("q0 Q0 p1 1 0.5 x\nq0 Q0 p2 2 0.4 x\n")
+    words = ["rerank", "--index", "idx", "--run", tmp_path / "in.trec", "--queries", "queries.jsonl", *RERANK, *mllm]
+    report = told(*words, "--out", tmp_path / "out.trec", "--max-calls", "1", cwd=place)
+    assert (report["status"], step(report)["status"]) == ("partial", {"partial": 1})
+    assert told(*words, "--out", tmp_path / "all.trec", cwd=place)["status"] == "ok"
+
+
 def test_nothing_is_spent_on_a_budget_of_nothing(place, log, mllm):
     for limit in (["--max-calls", "0"], ["--max-seconds", "0"], ["--max-cost", "0.001", "--price", "10"]):
         report = search(place, *RERANK, *mllm, *limit)
         assert asked(log) == []
-        assert step(report)["status"] == "fallback"
+        assert (step(report)["status"], report["status"]) == ("fallback", "partial")
         assert [hit["id"] for hit in report["hits"]] == [hit["id"] for hit in search(place)["hits"]]
 
 

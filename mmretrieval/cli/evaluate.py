@@ -108,7 +108,7 @@ def evaluate(
     warnings = [*told, *_few(result.warnings), *(_written(run, result) if run is not None else ())]
     fields = result.to_dict() if fitted is None else {**result.to_dict(), "fit": fitted.to_dict()}
     lines = [*([] if fitted is None else fitting.fit_lines(fitted)), *_lines(result)]
-    return Report(fields=fields, lines=lines, warnings=warnings)
+    return Report(fields=fields, lines=lines, status=result.status, warnings=warnings)
 
 
 def _few(warnings: Sequence[str]) -> list[str]:

@@ -50,7 +50,7 @@ def rerank(
     from mmretrieval.cli.progress import Bar
     from mmretrieval.evaluation.queries import read_queries
     from mmretrieval.evaluation.runs import read_scores, without_blanks, write_run
-    from mmretrieval.evaluation.summed import summed
+    from mmretrieval.evaluation.summed import summed, worst
 
     if not rerank:
         raise UsageError("there is nothing to rerank with: give --rerank NAME, once or more; see: list rerankers")
@@ -68,8 +68,8 @@ def rerank(
     write_run(out, found)
     told = [*warnings, *dict.fromkeys(warning for ranking in rankings for warning in ranking.warnings)]
     told += [f"{out}: blanks in query ids are written as _: {len(changed)} ids"] if changed else []
-    steps = summed(rankings)
-    return Report(fields={"queries": len(rankings), "steps": steps}, lines=_lines(steps), warnings=told)
+    steps, status = summed(rankings), worst(rankings)
+    return Report(fields={"queries": len(rankings), "steps": steps}, lines=_lines(steps), status=status, warnings=told)
 
 
 def _matched(

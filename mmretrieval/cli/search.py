@@ -152,6 +152,7 @@ def _report(ranking: Ranking, *, explain: bool) -> Report:
             )
             for rank, hit in enumerate(ranking.hits, start=1)
         ],
+        status=ranking.status,
         warnings=ranking.warnings,
     )
 

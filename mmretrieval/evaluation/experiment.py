@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from mmretrieval.errors import InvalidData
 from mmretrieval.evaluation.measures import Measure, parse_measures
 from mmretrieval.evaluation.queries import QueryRow
 from mmretrieval.evaluation.runs import Qrels, Run
-from mmretrieval.evaluation.summed import summed
+from mmretrieval.evaluation.summed import summed, worst
 from mmretrieval.types import Query, Ranking
 
 DEFAULT_MEASURES = "nDCG@10 R@1 R@10"
@@ -40,6 +40,7 @@ class Evaluation:
     left_out: tuple[str, ...] = ()  # queries without a relevant image in the qrels; they count nowhere
     warnings: tuple[str, ...] = ()
     steps: tuple[Mapping[str, Any], ...] = ()  # what each stage did over all queries
+    status: Literal["ok", "partial"] = "ok"  # "partial" where a stage went without replies on some query
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON, without the rankings."""
@@ -94,6 +95,7 @@ def evaluate(
         left_out=left_out,
         warnings=tuple(dict.fromkeys(warnings)),
         steps=tuple(summed(rankings)),
+        status=worst(rankings),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from statistics import fmean
-from typing import Any
+from typing import Any, Literal
 
 from mmretrieval.types import Ranking, Step
 
@@ -38,6 +38,11 @@ def summed(rankings: Iterable[Ranking]) -> list[dict[str, Any]]:
         }
         for (name, _), each in by_stage.items()
     ]
+
+
+def worst(rankings: Iterable[Ranking]) -> Literal["ok", "partial"]:
+    """As `Ranking.status`, of all together."""
+    return "partial" if any(ranking.status == "partial" for ranking in rankings) else "ok"
 
 
 def _mean(values: Iterable[float | None]) -> float | None:
