@@ -127,9 +127,9 @@ def test_a_stage_tells_what_it_cost_and_what_it_could_not_use():
 
 def test_the_cost_is_told_before_anything_is_asked():
     planned = [Planned("grid", 1, 1500, "by 3 earlier replies of this model"), Planned("cotrr", 3, 500, "rather less")]
-    assert cost_line(planned, pace=0.5) == (
+    assert cost_line(planned, {"grid": 0.5, "cotrr": 0.5}) == (
         "At most 4 calls to the language model, about 2,000 tokens, about 2.0 s at the pace so far "
         "(by 3 earlier replies of this model; rather less). Replies that are kept cost nothing."
     )
     assert cost_line([]) == "This asks no language model."
-    assert "pace" not in cost_line(planned)
+    assert "pace" not in cost_line(planned, {"grid": 0.5})

@@ -20,6 +20,8 @@ def test_what_was_told_last_is_seen_and_the_result_waited_for():
     assert seen[-1] == 4
     assert work.result() == "done"
     assert work.is_over
+    work.stop()
+    assert not work.was_stopped
 
 
 def test_a_stop_reaches_the_call_which_still_gives_what_it_has():
@@ -34,9 +36,10 @@ def test_a_stop_reaches_the_call_which_still_gives_what_it_has():
 
     work = Work(call)
     assert begun.wait(PATIENCE)
-    assert not work.is_stopping
+    assert not work.was_stopped
     work.stop()
     assert work.result() == "the best so far"
+    assert work.was_stopped
     assert list(work.watch(PATIENCE)) == ["begun"]
 
 

@@ -24,7 +24,7 @@ class Work(Generic[Told, Result]):
         self._latest: list[Told] = []  # the last of it
         self._result: list[Result] = []
         self._error: BaseException | None = None
-        self._stop = self._over = False
+        self._stop = self._stopped = self._over = False
         Thread(target=self._run, args=(call,), daemon=True).start()
 
     @property
@@ -32,12 +32,14 @@ class Work(Generic[Told, Result]):
         return self._over
 
     @property
-    def is_stopping(self) -> bool:
-        return self._stop and not self._over
+    def was_stopped(self) -> bool:
+        """Whether it was asked to end before it had ended by itself."""
+        return self._stopped
 
     def stop(self) -> None:
         """Ask it to end; what it has by then is its result. Stopping twice, or after the end, changes nothing."""
         self._stop = True
+        self._stopped = self._stopped or not self._over
 
     def watch(self, patience: float = 0.2) -> Iterator[Told | None]:
         """The latest it told, whenever there is something new and at least every `patience` seconds, until it ends.

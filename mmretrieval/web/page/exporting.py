@@ -1,0 +1,51 @@
+"""The panel for export: what is shown, as CSV, JSON or a TREC run."""
+
+from __future__ import annotations
+
+from functools import partial
+from html import escape
+from typing import Any
+
+import gradio as gr
+
+from mmretrieval.errors import MMRetrievalError
+from mmretrieval.types import Ranking
+from mmretrieval.web.export import Format, export
+from mmretrieval.web.form import SearchForm
+from mmretrieval.web.page import download
+from mmretrieval.web.page.parts import Parts
+
+_KINDS: tuple[tuple[str, Format], ...] = (("CSV", "csv"), ("JSON", "json"), ("TREC run", "trec"))
+
+
+def panel(parts: Parts) -> None:
+    """Draws the panel where it is called."""
+    gr.HTML('<p class="mmb-cost">The results as they are shown, in their order.</p>')
+    with gr.Row():
+        buttons = [gr.Button(label, elem_id=f"mmb-export-{kind}", min_width=90) for label, kind in _KINDS]
+    told = gr.HTML(elem_id="mmb-export-told")
+    slot = download.slot("mmb-export-file")
+    for button, (_, kind) in zip(buttons, _KINDS, strict=True):
+        button.click(
+            partial(exported, kind),
+            [parts.form, parts.ranking],
+            [slot, told],
+            show_progress="hidden",
+            queue=False,
+            api_visibility="private",
+        )
+
+
+def exported(kind: Format, form: SearchForm | None, ranking: Ranking | None) -> tuple[Any, str]:
+    """The file for a slot, and a sentence where there is none."""
+    if form is None or ranking is None:
+        return gr.skip(), _sentence("There is nothing to export yet: search first.")
+    try:
+        file = export(form, ranking, kind)
+    except MMRetrievalError as error:
+        return gr.skip(), _sentence(str(error))
+    return download.handed(file), ""
+
+
+def _sentence(text: str) -> str:
+    return f'<p class="mmb-error" role="alert">{escape(text)}</p>'
