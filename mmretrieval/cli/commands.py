@@ -19,6 +19,8 @@ COMMANDS = {
     "index": "index",
     "search": "search",
     "caption": "caption",
+    "serve": "serve",
+    "app": "app",
     "info": "info",
     "world": "world",
     "eval": "evaluate",

@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from mmretrieval.asks import MLLM
 from mmretrieval.budget import Budget
 from mmretrieval.calls import Calls, open_calls
+from mmretrieval.catalog import NAME
 from mmretrieval.checked_encoder import CheckedEncoder
 from mmretrieval.collection import Collection
 from mmretrieval.errors import NotFound
@@ -20,6 +21,7 @@ from mmretrieval.planned import Planned
 from mmretrieval.planner import AUTO
 from mmretrieval.protocols import Encoder
 from mmretrieval.types import Hit, Query, Ranking
+from mmretrieval.watching import Exchange, Progress, Watch
 from mmretrieval.web.form import SearchForm
 from mmretrieval.web.limits import Gate, Limits
 from mmretrieval.web.pictures import Pictures
@@ -55,6 +57,7 @@ class Desk:
         self.limits = limits or Limits()
         self.mllm, self._device = mllm, device
         self.allow_index = tuple(Path(each).resolve() for each in allow_index)
+        self.on_search: Callable[[Ranking], None] = lambda _: None  # called with every ranking, to count it
         self.uploads = Uploads(self.limits)
         self.pictures = Pictures()
         self._gate = Gate(self.limits.searches, self.limits.waiting, self.limits.patience)
@@ -64,6 +67,7 @@ class Desk:
         self._model: Calls | None = None
         self._opening_model = threading.Lock()
         self._refreshing = threading.Lock()
+        self._seen = _stamp(self.index)
         collection = Collection.open(self.index)
         self._snapshot = Snapshot(collection, CheckedEncoder(collection, encoder, device), index_kind, device)
         self._readers: dict[Snapshot, int] = {self._snapshot: 0}  # those that are not closed yet
@@ -72,6 +76,16 @@ class Desk:
     def collection(self) -> Collection:
         """The newest state; what is read of it for longer than a moment is read within `reading`."""
         return self._snapshot.collection
+
+    @property
+    def model_name(self) -> str | None:
+        """The name of the language model; None without one."""
+        return self.mllm if self.mllm is None or isinstance(self.mllm, str) else self.mllm.spec
+
+    @property
+    def under_way(self) -> int:
+        """How many searches run or wait."""
+        return self._gate.present + self._model_gate.present
 
     @contextmanager
     def reading(self) -> Iterator[Collection]:
@@ -84,16 +98,16 @@ class Desk:
         form: SearchForm,
         *,
         within: Sequence[str] | None = None,
-        progress: Callable[[Any], None] | None = None,
+        progress: Callable[[Progress], None] | None = None,
         stop: Callable[[], bool] | None = None,
-        trace: Callable[[Any], None] | None = None,
+        trace: Callable[[Exchange], None] | None = None,
     ) -> Ranking:
         """The hits from the one after `form.offset` on, at most `form.top_k`; the order is that of `Searcher`.
 
         `within` restricts the search to these ids. `progress`, `stop` and `trace` are those of `watching.Watch`.
         Raises Busy, NotFound for an upload or an id that there is not, and as `Searcher.search` does.
         """
-        _ = progress, stop, trace
+        watch = Watch(progress, stop, trace)
         with self._gate_of(form).entered(), self._standing() as snapshot:
             query = self._query(form, snapshot.collection, within)
             searcher = snapshot.searcher(form.settings, self._calls(form))
@@ -102,7 +116,9 @@ class Desk:
                 form.offset + form.top_k,
                 cutoff=form.cutoff,
                 collapse=form.collapse or None,
+                watch=watch,
             )
+        self.on_search(ranking)
         return replace(ranking, hits=ranking.hits[form.offset :])
 
     def similar(self, image_id: str, top_k: int = 24, offset: int = 0) -> Ranking:
@@ -131,6 +147,11 @@ class Desk:
             searcher = snapshot.searcher(form.settings, self._calls(form))
             return searcher.planned()
 
+    def warm(self) -> None:
+        """Load the encoder and open the index now, before anybody waits; an index without a model has none to load."""
+        if self.collection.encoder_spec and self.collection.count:
+            self.search(SearchForm(text="a picture", top_k=1))
+
     def refresh(self) -> bool:
         """Go over to what a writer has committed since; whether there was anything. Searches under way go on."""
         with self._refreshing:
@@ -142,6 +163,14 @@ class Desk:
                 self._readers[self._snapshot] = 0
             self._close_unread()
             return True
+
+    def keep_up(self) -> bool:
+        """As `refresh`, after a look at the files of the catalogue that costs next to nothing."""
+        stamp = _stamp(self.index)
+        if stamp == self._seen:
+            return False
+        self._seen = stamp
+        return self.refresh()
 
     def close(self) -> None:
         """Close the index, and the language model that was opened by name."""
@@ -191,11 +220,11 @@ class Desk:
         return replace(query, within=frozenset(within))
 
     def _gate_of(self, form: SearchForm) -> Gate:
-        return self._model_gate if _may_ask(form) and self.mllm is not None else self._gate
+        return self._model_gate if form.asks and self.mllm is not None else self._gate
 
     def _calls(self, form: SearchForm) -> Calls | None:
         """The door to the model, with a budget for this search alone; None where nothing is to be asked."""
-        if self.mllm is None or not _may_ask(form):
+        if self.mllm is None or not form.asks:
             return None
         with self._opening_model:
             if self._model is None:
@@ -209,5 +238,8 @@ class Desk:
         return Calls(self._model.model, self._model.cache, budget)
 
 
-def _may_ask(form: SearchForm) -> bool:
-    return bool(form.rewrite or form.rerank)
+def _stamp(index: Path) -> tuple[tuple[int, int], ...]:
+    """What changes when a writer commits: time and size of the catalogue and of its log."""
+    files = [index / NAME, index / f"{NAME}-wal"]
+    facts = [file.stat() for file in files if file.exists()]
+    return tuple((fact.st_mtime_ns, fact.st_size) for fact in facts)

@@ -116,6 +116,11 @@ class SearchForm(BaseModel):
         return self.image is not None or self.image_id is not None
 
     @property
+    def asks(self) -> bool:
+        """Whether a language model may be asked for it, where there is one."""
+        return bool(self.rewrite or self.rerank)
+
+    @property
     def settings(self) -> Settings:
         fuse = None if self.fuse is None else self.fuse.spec
         return Settings(self.hybrid, fuse, self.rewrite, self.refine, self.rerank)

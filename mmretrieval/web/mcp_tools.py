@@ -1,0 +1,112 @@
+"""The tools that other programs find here over MCP; their names, words and types are what a language model sees."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from mmretrieval.errors import MMRetrievalError
+from mmretrieval.web.form import SearchForm
+from mmretrieval.web.refusals import refusal
+from mmretrieval.web.results import hit_to_json, to_json
+
+if TYPE_CHECKING:
+    import gradio
+
+    from mmretrieval.web.desk import Desk
+
+NAMES = ("search_images", "similar_images", "explain_hit", "rerank")
+
+
+def add_tools(page: gradio.Blocks, desk: Desk) -> None:
+    """Add the four tools to a page."""
+    import gradio as gr
+
+    def run(**values: Any) -> dict[str, Any]:
+        try:
+            form = SearchForm.model_validate(
+                {name: value for name, value in values.items() if value not in ("", [], None)}
+            )
+            return _short(form, desk)
+        except (MMRetrievalError, ValidationError) as error:
+            raise _told(error, desk) from error
+
+    def search_images(
+        query: str,
+        filter: str = "",  # noqa: A002
+        avoid: str = "",
+        image_id: str = "",
+        top_k: int = 10,
+        offset: int = 0,
+    ) -> dict[str, Any]:
+        """Find pictures of the collection by a description in words; with image_id, by a picture and a wanted change.
+
+        Args:
+            query: What the picture should show, in plain words; with image_id, the change that is wanted.
+            filter: A condition on the metadata, such as "cuisine = 'thai' AND stars > 3"; empty for none.
+            avoid: What the picture should not show; empty for nothing.
+            image_id: The id of a picture of the collection to start from; empty for none.
+            top_k: How many pictures, 1 to 200.
+            offset: How many of the best to leave out, for the next page.
+        """
+        minus = [avoid] if avoid else []
+        return run(text=query, filter=filter, minus=minus, image_id=image_id, top_k=top_k, offset=offset)
+
+    def similar_images(image_id: str, top_k: int = 10) -> dict[str, Any]:
+        """Find pictures of the collection that look most like one of it.
+
+        Args:
+            image_id: The id of the picture.
+            top_k: How many pictures, 1 to 200.
+        """
+        return run(image_id=image_id, top_k=top_k)
+
+    def explain_hit(query: str, image_id: str) -> dict[str, Any]:
+        """Tell why a picture is found for a query: its place, its score, and what each part of the query adds.
+
+        Args:
+            query: The query in words.
+            image_id: The id of the picture.
+        """
+        try:
+            rank, hit = desk.explain(SearchForm(text=query, top_k=100), image_id)
+        except (MMRetrievalError, ValidationError) as error:
+            raise _told(error, desk) from error
+        return hit_to_json(hit, rank)
+
+    def rerank(query: str, method: str = "grid", top_k: int = 10) -> dict[str, Any]:
+        """Search, and let the language model of the server look at the best pictures again; slower than search_images.
+
+        Args:
+            query: What the picture should show, in plain words.
+            method: The reranker, such as grid, pointwise or listwise.
+            top_k: How many pictures, 1 to 200.
+        """
+        return run(text=query, rerank=[method], top_k=top_k)
+
+    with page:
+        for tool in (search_images, similar_images, explain_hit, rerank):
+            gr.api(tool, api_name=tool.__name__, queue=False)
+
+
+def _short(form: SearchForm, desk: Desk) -> dict[str, Any]:
+    """Without what a language model would only read past."""
+    found = to_json(form, desk.search(form))
+    kept = ("rank", "id", "path", "score", "by", "why", "thumbnail")
+    hits = [{name: hit[name] for name in kept} for hit in found["hits"]]
+    return {"status": found["status"], "warnings": found["warnings"], "hits": hits, "next_offset": found["next_offset"]}
+
+
+def _told(error: MMRetrievalError | ValidationError, desk: Desk) -> Exception:
+    """What the other side is told: a sentence."""
+    import gradio as gr
+
+    sentence = _sentence(error) if isinstance(error, ValidationError) else refusal(error, desk.index)[1]
+    told: Exception = gr.Error(sentence, print_exception=False)
+    return told
+
+
+def _sentence(error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
