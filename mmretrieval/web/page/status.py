@@ -1,0 +1,44 @@
+"""The line above the pictures: what was found, how fast, and what a visitor should know; its place is always kept."""
+
+from __future__ import annotations
+
+from html import escape
+
+from mmretrieval.types import Ranking
+from mmretrieval.web.form import SearchForm
+from mmretrieval.web.page.html import icon, shortened
+
+
+def status_html(
+    form: SearchForm | None = None, ranking: Ranking | None = None, count: int = 0, *, sentence: str = ""
+) -> str:
+    """A sentence on what went wrong, or the facts of a ranking over so many pictures."""
+    if form is None or ranking is None:
+        return f'<div class="mm-status mm-wrong" role="alert">{escape(_as_sentence(sentence))}</div>'
+    shown, seconds = len(ranking.hits), sum(step.seconds for step in ranking.steps)
+    told = f"<b>{_asked(form)}</b>"
+    number = f"best {shown} of {count:,}" if shown < count else f"all {count:,}"
+    facts = f'<span class="mm-quiet">{number} in {_time(seconds)}</span>'
+    link = f'<button type="button" class="mm-quiet-button" data-mm="link">{icon("link")}<span>Copy link</span></button>'
+    warnings = "".join(f"<li>{escape(_as_sentence(each))}</li>" for each in ranking.warnings)
+    notes = f'<ul class="mm-notes">{warnings}</ul>' if warnings else ""
+    return f'<div class="mm-status" role="status"><span>{told} {facts}</span>{link}</div>{notes}'
+
+
+def _asked(form: SearchForm) -> str:
+    """What was sought, in words."""
+    words = f"“{escape(shortened(form.text, 80))}”" if form.text.strip() else ""
+    if form.has_picture:
+        return f"Your picture, {words}" if words else "Similar to your picture"
+    examples = f"{len(form.like)} good example{'' if len(form.like) == 1 else 's'}" if form.like else ""
+    return " and ".join(part for part in (words, examples) if part) or "Everything"
+
+
+def _time(seconds: float) -> str:
+    return f"{1000 * seconds:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
+
+
+def _as_sentence(text: str) -> str:
+    """With a capital and a full stop."""
+    text = text.strip()
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "?", "!")) else ".") if text else ""
