@@ -2,6 +2,7 @@
 
 import json
 
+import counting_model
 import official_files as official
 import pytest
 from store_samples import save
@@ -48,6 +49,28 @@ def test_bench_writes_runs_and_reports_and_a_second_run_the_same(folder, tiny_cl
     assert recall["a"] == pytest.approx(systems["dense"]["tables"]["R@1"][0]["mean"], abs=1e-6)
 
 
+def test_bench_measures_a_pipeline_with_and_without_further_rerankers(folder, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(counting_model.install(tmp_path / "site")))
+    queries = [{"qid": f"q{n}", "text": " ".join(str((n + k) % 8) for k in range(5))} for n in range(6)]
+    (folder / "queries.jsonl").write_text("".join(json.dumps(row) + "\n" for row in queries))
+    words = ["bench", "folder", "--data", folder, "--out", tmp_path / "out", "--pipeline", "bm25"]
+    report = told(*words, "--rerank", "pointwise:depth=3", "--mllm", f"counting:{tmp_path / 'log'}")["report"]
+    systems = {system["name"]: system for system in report["systems"]}
+    assert list(systems) == ["bm25", "oracle@20 of bm25", "oracle@3 of bm25", "bm25+pointwise"]
+    assert systems["bm25"]["tables"] == told(*words)["report"]["systems"][0]["tables"]
+    [first, then] = systems["bm25+pointwise"]["cost"]
+    assert (first["stage"], first["calls"], then["stage"], then["calls"]) == ("bm25", 0, "pointwise", 6 * 3)
+    assert len((tmp_path / "log").read_text().split()) == 6 * 3
+    before, after = (
+        [line.split() for line in (tmp_path / "out" / "runs" / f"{name}.trec").read_text().splitlines()]
+        for name in ("bm25", "bm25-pointwise")
+    )
+    for query in {row[0] for row in before}:
+        old, new = ([row[2] for row in rows if row[0] == query] for rows in (before, after))
+        assert (sorted(new[:3]), new[3:]) == (sorted(old[:3]), old[3:])
+    assert before != after
+
+
 def test_bench_may_run_the_first_queries_alone_and_other_measures(folder, tmp_path):
     report = told(
         "bench", "folder", "--data", folder, "--out", tmp_path / "out", "--pipeline", "bm25", "--limit", 2,
@@ -70,6 +93,9 @@ def test_bench_may_run_the_first_queries_alone_and_other_measures(folder, tmp_pa
         ),
         (["folder", "--split", "nowhere"], 2, "has no split 'nowhere'"),
         (["folder", "--measures", "mAP"], 2, "there is no measure 'mAP'"),
+        (["folder", "--rerank", "gird"], 2, "there is no 'gird' among the rerankers"),
+        (["folder", "--rerank", "grid:deepth=3"], 2, "'grid' has no setting 'deepth'"),
+        (["folder", "--rerank", "pointwise"], 2, "the preset 'dense+pointwise' asks a language model in 'pointwise'"),
         (["folder", "--limit", "-1"], 2, "greater than or equal to 0"),
         (["cirr"], 4, "cirr"),
     ],

@@ -29,7 +29,6 @@ from mmretrieval.lock import sole_writer
 from mmretrieval.presets.opening import first_stage_of, open_preset
 from mmretrieval.presets.preset import Preset
 from mmretrieval.protocols import Encoder
-from mmretrieval.specs import make
 from mmretrieval.types import Query
 
 ORACLE_DEPTH = 20  # of a preset without a reranker: what one could reach that looks this deep
@@ -154,8 +153,7 @@ def _check_model(preset: Preset, mllm: MLLM | None) -> None:
     if mllm is not None:
         return
     stages = [stage for stage in preset.stages if stage.verb in ("rewrite", "rerank")]
-    # which asks a stage has may depend on its settings, so it is made, with nothing to work on
-    asking = [s.method for s in stages if make(s.kind, str(s), encoder=None, collection=None).needs]
+    asking = [stage.method for stage in stages if stage.made_idle().needs]
     if asking:
         raise UsageError(
             f"the preset '{preset.name}' asks a language model in '{asking[0]}', and none was named: give --mllm"
@@ -177,12 +175,8 @@ def _wants_vectors(preset: Preset) -> bool:
 
 
 def _rerank_depth(preset: Preset) -> int:
-    depths = []
-    for stage in preset.stages:
-        if stage.verb == "rerank":
-            default = getattr(registry.load(stage.kind, stage.method), "depth", 0)
-            depths.append(int(stage.settings.get("depth", default)))
-    return max(depths, default=ORACLE_DEPTH)
+    made = [stage.made_idle() for stage in preset.stages if stage.verb == "rerank"]
+    return max((each.depth for each in made), default=ORACLE_DEPTH)
 
 
 def _stages(preset: Preset) -> list[Any]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mmretrieval.cli.asking import MaxCalls, MaxCost, MaxSeconds, Mllm, Price, Record, Replay, asking
-from mmretrieval.cli.options import Device, Json
+from mmretrieval.cli.options import Device, Json, Rerank
 from mmretrieval.cli.report import Report, row
 from mmretrieval.errors import UsageError
 
@@ -30,6 +30,7 @@ def bench(
         list[str] | None,
         typer.Option("--pipeline", metavar="PRESET", help="A preset or a .toml file; may be given several times."),
     ] = None,
+    rerank: Rerank = None,
     split: Annotated[str, typer.Option("--split", help="The part of the benchmark; its first one by default.")] = "",
     encoder: Annotated[
         str | None, typer.Option("--encoder", metavar="NAME", help="In place of the encoders the presets name.")
@@ -51,6 +52,7 @@ def bench(
     """Run a benchmark and write a report.
 
     Prints system, measure, value, and the ends of its interval. Run files, report.md and report.html go to --out.
+    With --rerank each pipeline stands there a second time, with these rerankers behind it.
     What is kept there makes a second run quick, and one that was stopped goes on. The replies of a language model are
     kept there, too; what a budget left over is asked by the next run.
     """
@@ -63,7 +65,8 @@ def bench(
     from mmretrieval.evaluation.measures import parse_measures
     from mmretrieval.presets.preset import read_preset
 
-    presets = [read_preset(each) for each in dict.fromkeys(pipeline or ["dense"])]
+    plain = [read_preset(each) for each in dict.fromkeys(pipeline or ["dense"])]
+    presets = [each for one in plain for each in (one, *([one.reranked(rerank)] if rerank else []))]
     for each in presets:
         each.need_all()  # said before anyone fetches the data
     wanted = tuple(map(str, parse_measures(measures))) if measures else ()

@@ -23,7 +23,7 @@ is opened; no stage is ever left out.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -31,6 +31,7 @@ from typing import Any, get_args
 
 from mmretrieval import registry
 from mmretrieval.errors import InvalidData, MissingPrerequisite, NotFound, UsageError
+from mmretrieval.specs import make, parse_spec
 from mmretrieval.types import Compose, Query
 
 VERBS = {"rewrite": "rewriters", "search": "first_stages", "refine": "refiners", "rerank": "rerankers"}
@@ -58,6 +59,10 @@ class StageSpec:
     def is_here(self) -> bool:
         """Whether this version, or an installed package, has the method."""
         return self.method.replace("-", "_") in registry.names(self.kind)
+
+    def made_idle(self) -> Any:
+        """The stage with nothing to work on: what it asks and how deep it looks may depend on its settings."""
+        return make(self.kind, str(self), encoder=None, collection=None, open_encoder=None)
 
     def __str__(self) -> str:
         """As `specs.make` reads it."""
@@ -90,6 +95,17 @@ class Preset:
                 f"the preset '{self.name}' needs {' and '.join(self.missing)}, which this version does not have: "
                 "choose one that `mmretrieval list presets` calls ready, or install the package that brings it"
             )
+
+    def reranked(self, specs: Sequence[str]) -> Preset:
+        """The same with these rerankers behind its stages, as in "grid:depth=16"; UsageError as of `specs.make`."""
+        added = []
+        for spec in specs:
+            method, settings = parse_spec(spec)
+            added.append(StageSpec("rerank", method, settings))
+            added[-1].made_idle()  # refuses what cannot be made
+        name = "+".join([self.name, *(stage.method for stage in added)])
+        about = f"{self.about} Then: {', '.join(map(str, added))}."
+        return replace(self, name=name, about=about, stages=(*self.stages, *added))
 
     def joined(self, query: Query) -> Query:
         """A composed query with the weights and operator of this preset; others, and those with weights, stay."""
