@@ -5,6 +5,7 @@ It means what the same words mean on the command line (see `command`), so every 
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -105,6 +106,10 @@ class SearchForm(BaseModel):
     offset: int = Field(default=0, ge=0, le=FARTHEST)
     max_calls: int | None = Field(default=None, ge=0, le=MOST_CALLS)
     max_seconds: float | None = Field(default=None, ge=0, le=3600, allow_inf_nan=False)
+
+    def __hash__(self) -> int:
+        """Equal forms have equal hashes, though the weights are a dict."""
+        return hash(json.dumps(self.model_dump(mode="json"), sort_keys=True))
 
     @property
     def is_empty(self) -> bool:

@@ -179,3 +179,12 @@ def test_tables_escape_what_visitors_typed():
     assert "<b>" not in shown
     assert "<i>" not in shown
     assert "&lt;b&gt;note" in shown
+
+
+def test_equal_searches_are_one_key_though_their_weights_are_a_dict():
+    one, other = (
+        SearchForm(text="x", weights=weights) for weights in ({"text": 1, "image": 2}, {"image": 2, "text": 1})
+    )
+    assert one == other
+    assert {one: "a"}[other] == "a"
+    assert hash(one) != hash(SearchForm(text="y"))
