@@ -18,17 +18,27 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 LEAST_NATS = 1.0  # by which "yes" must gain from the wrong picture to the right one
+NO_YES = ": rerankers that ask for a yes or a grade, such as pointwise, hardly help with this model"
+NO_CHOICE = ": rerankers that let it choose among pictures, such as setwise, hardly help with this model"
+_NO_DIFFERENCE = 1e-6  # nats
 _SIDE = 256
 _BATCH = 8
 _SCENES = 6  # pairs of scenes; a small model is judged by more than one
 
 
+State = Literal["ok", "weak", "broken"]
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at; `ok` is False when rerankers cannot rely on the model."""
+    """One thing that was looked at.
+
+    "weak" is what this model does not do well, so that some rerankers hardly help; "broken" is what stops it from
+    being of any use, and can be mended: it does not answer, or pictures do not reach it.
+    """
 
     name: str
-    ok: bool
+    state: State
     detail: str
 
 
@@ -44,17 +54,34 @@ Pair = tuple[Shown, Shown]
 
 
 def check_up(model: MLLM) -> Iterator[Finding]:
-    """Asks the model about 20 times; one that `knows` only drawn scenes is shown six pairs of them, in 60 asks."""
+    """Asks the model about 20 times; one that `knows` only drawn scenes is shown six pairs of them, in 60 asks.
+
+    Of a model that does not answer the first ask of a kind, no other of that kind is asked.
+    """
     pairs = drawn_scenes() if getattr(model, "knows", "") else drawn_shapes()
     shown = pairs[0]
+    if why := _failure(_asked(model, [_trial(model, shown)])):
+        yield Finding("answers", "broken", why)
+        return
     yield _abilities(model)
     if Generate in model.answers:
         yield _words(model, shown)
-    if ScoreChoices in model.answers:
-        yield _separation(model, pairs)
-        yield _order(model, pairs)
-        yield _tokens(model, shown)
-        yield from _time(model, shown)
+    if ScoreChoices not in model.answers:
+        return
+    if why := _failure(_asked(model, [prompts.fits(shown[0].image, shown[0].words)])):
+        yield Finding("yes and no", "broken", why)
+        return
+    yield _separation(model, pairs)
+    yield _order(model, pairs)
+    yield _tokens(model, shown)
+    yield from _time(model, shown)
+
+
+def _trial(model: MLLM, shown: Sequence[Shown]) -> Ask:
+    """The first ask: whether anything comes back."""
+    return (
+        prompts.caption(shown[0].image) if Generate in model.answers else ScoreChoices(("yes or no?",), ("yes", "no"))
+    )
 
 
 def drawn_shapes() -> list[Pair]:
@@ -94,22 +121,20 @@ def _failure(replies: Sequence[Reply]) -> str:
 def _abilities(model: MLLM) -> Finding:
     kinds = ", ".join(sorted(kind.__name__ for kind in model.answers)) or "nothing"
     form = "short" if model.compact else "full"
-    return Finding("answers", bool(model.answers), f"{model.spec} answers {kinds}, and gets the {form} questions")
+    return Finding("answers", "ok", f"{model.spec} answers {kinds}, and gets the {form} questions")
 
 
 def _words(model: MLLM, shown: Sequence[Shown]) -> Finding:
     replies = _asked(model, [prompts.caption(one.image) for one in shown])
     texts = [reply.text for reply in replies if isinstance(reply, Text)]
     if len(texts) < len(replies):
-        return Finding("text", ok=False, detail=_failure(replies))
+        return Finding("text", "broken", _failure(replies))
     told = "; ".join(f"{one.words}: '{text[:60]}'" for one, text in zip(shown, texts, strict=True))
     if not all(texts):
-        return Finding(
-            "text", ok=False, detail=f"it says nothing about a picture ({told}): its answer may all be thought"
-        )
+        return Finding("text", "broken", f"it says nothing about a picture ({told}): its answer may all be thought")
     if texts[0] == texts[1]:
-        return Finding("text", ok=False, detail=f"it says the same about both pictures ({told}): it may not see them")
-    return Finding("text", ok=True, detail=told)
+        return Finding("text", "broken", f"it says the same about both pictures ({told}): it may not see them")
+    return Finding("text", "ok", told)
 
 
 def _separation(model: MLLM, pairs: Sequence[Pair]) -> Finding:
@@ -117,16 +142,20 @@ def _separation(model: MLLM, pairs: Sequence[Pair]) -> Finding:
     replies = _asked(model, asks)
     odds = [r.log_probs[0] - r.log_probs[1] for r in replies if isinstance(r, ChoiceScores)]
     if len(odds) < len(replies):
-        return Finding("yes and no", ok=False, detail=_failure(replies))
+        return Finding("yes and no", "broken", _failure(replies))
     gains = [
         sign * (odds[at] - odds[at + 1]) for at, sign in zip(range(0, len(odds), 2), (1, -1) * len(pairs), strict=True)
     ]
     mean, right = sum(gains) / len(gains), sum(gain > 0 for gain in gains)
     told = f"{right} of {len(gains)} things are likelier in the picture that shows them"
     if any(isinstance(reply, ChoiceScores) and reply.in_words for reply in replies):
-        return Finding("yes and no", right == len(gains), f"{told}; named in words, without log-probabilities")
-    detail = f"{told}, by {mean:.2f} nats on average (least {min(gains):.2f}); {LEAST_NATS:g} is wanted"
-    return Finding("yes and no", mean > LEAST_NATS, detail)
+        told, is_good = f"{told}; named in words, without log-probabilities", right == len(gains)
+    else:
+        told = f"{told}, by {mean:.2f} nats on average (least {min(gains):.2f}); {LEAST_NATS:g} is wanted"
+        is_good = mean > LEAST_NATS
+    if max(map(abs, gains)) < _NO_DIFFERENCE:
+        return Finding("yes and no", "broken", "the picture makes no difference to its answers: it may not see them")
+    return Finding("yes and no", "ok", told) if is_good else Finding("yes and no", "weak", told + NO_YES)
 
 
 def _order(model: MLLM, pairs: Sequence[Pair]) -> Finding:
@@ -140,12 +169,13 @@ def _order(model: MLLM, pairs: Sequence[Pair]) -> Finding:
     replies = _asked(model, asks)
     scores = [reply.log_probs for reply in replies if isinstance(reply, ChoiceScores)]
     if len(scores) < len(replies):
-        return Finding("order", ok=False, detail=_failure(replies))
+        return Finding("order", "broken", _failure(replies))
     places = [int(one[1] > one[0]) for one in scores]
     flips = sum(given == turned for given, turned in zip(places[::2], places[1::2], strict=True))
     right = sum(place == at for place, at in zip(places, wanted, strict=True))
     asked = f"{flips} of {len(places) // 2} answers go with the place instead of the picture"
-    return Finding("order", 4 * flips < len(places), f"{right} of {len(places)} right among two pictures; {asked}")
+    told = f"{right} of {len(places)} right among two pictures; {asked}"
+    return Finding("order", "ok", told) if 4 * flips < len(places) else Finding("order", "weak", told + NO_CHOICE)
 
 
 def _tokens(model: MLLM, shown: Sequence[Shown]) -> Finding:
@@ -153,14 +183,14 @@ def _tokens(model: MLLM, shown: Sequence[Shown]) -> Finding:
     asks = [ScoreChoices(("yes or no?",), ("yes", "no")), ScoreChoices((one, "yes or no?"), ("yes", "no"))]
     replies = _asked(model, [*asks, ScoreChoices((one, two, "yes or no?"), ("yes", "no"))])
     if why := _failure(replies):
-        return Finding("tokens", ok=False, detail=why)
+        return Finding("tokens", "broken", why)
     counts = [reply.tokens for reply in replies]
     if not any(counts):
-        return Finding("tokens", ok=True, detail="not counted")
+        return Finding("tokens", "ok", "not counted")
     ok = counts[0] < counts[1] < counts[2]
     picture = f"a picture of {one.width} by {one.height} takes {counts[1] - counts[0]} tokens, two take "
     lost = "" if ok else ": pictures may be dropped on the way"
-    return Finding("tokens", ok, f"{picture}{counts[2] - counts[0]}{lost}")
+    return Finding("tokens", "ok" if ok else "broken", f"{picture}{counts[2] - counts[0]}{lost}")
 
 
 def _time(model: MLLM, shown: Sequence[Shown]) -> Iterator[Finding]:
@@ -171,4 +201,5 @@ def _time(model: MLLM, shown: Sequence[Shown]) -> Iterator[Finding]:
         replies = _asked(model, [prompts.fits(image, shown[0].words) for image in images])
         took = (time.perf_counter() - start) / count
         why = _failure(replies)
-        yield Finding(name, not why, why or f"{took:.3f} for a question of yes or no about a new picture")
+        told = f"{took:.3f} for a question of yes or no about a new picture"
+        yield Finding(name, "broken" if why else "ok", why or told)

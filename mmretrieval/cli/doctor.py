@@ -32,11 +32,16 @@ FEW_BYTES = 2 * 2**30  # below this a model's download or a large index may not 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at; `ok` is False when something will not work."""
+    """One thing that was looked at; `ok` is False when something will not work, `weak` what works badly."""
 
     name: str
     ok: bool
     detail: str
+    weak: bool = False
+
+    @property
+    def state(self) -> str:
+        return "PROBLEM" if not self.ok else "weak" if self.weak else "ok"
 
 
 def doctor(mllm: Mllm = None, device: Device = None, json: Json = False) -> Report:
@@ -44,15 +49,20 @@ def doctor(mllm: Mllm = None, device: Device = None, json: Json = False) -> Repo
 
     Python, packages, the demo model, SQLite's text search, model cache, disk and threads. With --mllm a language model
     instead: whether it sees pictures, tells yes from no, keeps to the picture when the order changes, and its time.
+    What it does badly is called weak, which is a warning: choose rerankers that do without it.
     """
     checks = [check for look in LOOKS for check in look()] if mllm is None else list(_language_model(mllm, device))
     problems = [f"{check.name}: {check.detail}" for check in checks if not check.ok]
+    failure = MissingPrerequisite if mllm is None else MMRetrievalError  # a model that is there, and does not work
     return Report(
-        fields={"checks": [{"name": check.name, "ok": check.ok, "detail": check.detail} for check in checks]},
-        lines=[row("ok" if check.ok else "PROBLEM", check.name, check.detail) for check in checks],
+        fields={
+            "checks": [{"name": each.name, "ok": each.ok, "weak": each.weak, "detail": each.detail} for each in checks]
+        },
+        lines=[row(check.state, check.name, check.detail) for check in checks],
         status="error" if problems else "ok",
+        warnings=[f"{check.name}: {check.detail}" for check in checks if check.weak],
         errors=problems,
-        exit_code=MissingPrerequisite.exit_code if problems else 0,
+        exit_code=failure.exit_code if problems else 0,
     )
 
 
@@ -144,7 +154,7 @@ def _language_model(name: str, device: str | None) -> Iterator[Check]:
     model = open_mllm(name, device=device)
     try:
         for finding in check_up(model):
-            yield Check(finding.name, finding.ok, finding.detail)
+            yield Check(finding.name, finding.state != "broken", finding.detail, weak=finding.state == "weak")
     finally:
         model.close()
 
