@@ -15,7 +15,7 @@ from mmretrieval.specs import make, parse_spec
 
 if TYPE_CHECKING:
     from mmretrieval.collection import Collection
-    from mmretrieval.protocols import Encoder
+    from mmretrieval.protocols import Encoder, TextEncoder
     from mmretrieval.stages import FirstStage, Stage
 
 Names = str | Sequence[str]
@@ -51,8 +51,17 @@ class NamedStages:
             for spec in specs:
                 registry.load(kind, parse_spec(spec)[0])
 
-    def over(self, collection: Collection, encoder: Encoder, first: FirstStage | None = None) -> list[Stage]:
-        """The stages in their order: rewriters, the first stage, refiners, rerankers; `first` is one of your own."""
+    def over(
+        self,
+        collection: Collection,
+        encoder: Encoder,
+        first: FirstStage | None = None,
+        texts: TextEncoder | None = None,
+    ) -> list[Stage]:
+        """The stages in their order: rewriters, the first stage, refiners, rerankers; `first` is one of your own.
+
+        `texts` is the encoder of captions, opened already.
+        """
         given = {"encoder": encoder, "collection": collection, "open_encoder": self._open_encoder}
         rewriters = [make("rewriters", spec, **given, ask=self._asks) for spec in self._rewrite]
         if self._fusion is not None:
@@ -66,6 +75,7 @@ class NamedStages:
                 hybrid=self._hybrid,
                 fuse=self._fusion,
                 device=self._device,
+                texts=texts,
             )
         return [*rewriters, first, *self._refiners, *(make("rerankers", spec, **given) for spec in self._rerank)]
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mmretrieval.asks import MLLM
     from mmretrieval.budget import Budget
     from mmretrieval.collection import Collection
-    from mmretrieval.protocols import Encoder
+    from mmretrieval.protocols import Encoder, TextEncoder
     from mmretrieval.stages import FirstStage, Stage
 
 
@@ -39,24 +39,25 @@ def open_first_stage(
     hybrid: str | None = None,
     fuse: Fusion | None = None,
     device: str | None = None,
+    texts: TextEncoder | None = None,
 ) -> FirstStage:
     """Dense search, or with `hybrid` "rrf" or "blend" all channels of the collection joined, or with `fuse` two.
 
     A blend has the weights that were fitted for this collection, else the usual ones. `device` is for the encoder of
-    captions, where the collection has one of its own. Raises UsageError for `hybrid` and `fuse` together, and for a
-    fusion of a collection whose captions have no vectors.
+    captions, where the collection has one of its own; `texts` is that encoder, opened already. Raises UsageError for
+    `hybrid` and `fuse` together, and for a fusion of a collection whose captions have no vectors.
     """
     check_hybrid(hybrid)
     if fuse is not None:
         if hybrid is not None:
             raise UsageError("--hybrid and --fuse both join looks and captions: give one of them")
-        return _open_fused(collection, encoder, fuse, index_kind, device)
+        return _open_fused(collection, encoder, fuse, index_kind, texts or open_texts(collection, encoder, device))
     nearest = open_index(collection, index_kind)
     dense: Callable[..., FirstStage] = registry.load("first_stages", "dense")
     if hybrid is None:
         return dense(encoder, collection, nearest)
     remembering = Remembering(encoder)
-    captions = open_captions(collection, remembering, device) if CHANNEL in collection.channels else None
+    captions = open_captions(collection, remembering, device, texts) if CHANNEL in collection.channels else None
     joined: Callable[..., FirstStage] = registry.load("first_stages", "hybrid")
     return joined(
         collection,
@@ -99,7 +100,7 @@ def open_model(
 
 
 def _open_fused(
-    collection: Collection, encoder: Encoder, fusion: Fusion, index_kind: str, device: str | None
+    collection: Collection, encoder: Encoder, fusion: Fusion, index_kind: str, texts: TextEncoder
 ) -> FirstStage:
     """Fused search; an index of the kind that was asked for stands over early fused rows, else an exact one."""
     if CHANNEL not in collection.channels:
@@ -118,15 +119,18 @@ def _open_fused(
         kind, cache = "exact" if index_kind == AUTO else index_kind, collection.index / "cache" / "fused"
         early = make("indexes", kind, rows=early_rows(collection, fusion), cache=cache)
         return fused(encoder, collection, fusion, early=early)
-    captions = None
-    if spec != CLIP:
-        captions = RememberingTexts(lambda: open_caption_encoder(collection.caption_facts, encoder, device))
-    return fused(encoder, collection, fusion, captions=captions)
+    return fused(encoder, collection, fusion, captions=None if spec == CLIP else texts)
 
 
-def open_captions(collection: Collection, encoder: Encoder, device: str | None = None) -> FirstStage:
+def open_texts(collection: Collection, encoder: Encoder, device: str | None = None) -> TextEncoder:
+    """The encoder of the channel of captions, loaded when it is first needed; `encoder` is the one of the pictures."""
+    return RememberingTexts(lambda: open_caption_encoder(collection.caption_facts, encoder, device))
+
+
+def open_captions(
+    collection: Collection, encoder: Encoder, device: str | None = None, texts: TextEncoder | None = None
+) -> FirstStage:
     """Search by the sense of captions; `encoder` is the one of the collection. The vectors are searched exactly."""
-    texts = RememberingTexts(lambda: open_caption_encoder(collection.caption_facts, encoder, device))
     nearest = registry.load("indexes", "exact")(collection.rows(CHANNEL))
     caption: Callable[..., FirstStage] = registry.load("first_stages", "caption")
-    return caption(texts, collection, nearest)
+    return caption(texts or open_texts(collection, encoder, device), collection, nearest)

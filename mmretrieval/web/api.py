@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request, Response
@@ -62,7 +63,7 @@ def add_routes(app: FastAPI, desk: Desk, metrics: Metrics) -> None:
 
     @app.api_route("/api/{rest:path}", methods=_METHODS, include_in_schema=False)
     async def nowhere(request: Request, rest: str) -> JSONResponse:
-        allowed = sorted({method for route in app.routes for method in _methods_at(route, rest)})
+        allowed = _methods_at(app, f"/api/{rest}")
         if allowed:
             told = f"{request.method} is not for /api/{rest}: {', '.join(allowed)} is"
             return _refused(405, told, {"Allow": ", ".join(allowed)})
@@ -98,8 +99,9 @@ def _place(location: tuple[int | str, ...]) -> str:
     return ".".join(str(each) for each in location if each != "body") or "the body"
 
 
-def _methods_at(route: Any, rest: str) -> set[str]:
-    """The methods that an API route takes at this address, if it is its own."""
-    pattern = getattr(route, "path_regex", None)
-    is_own = getattr(route, "include_in_schema", False) and pattern is not None and pattern.match(f"/api/{rest}")
-    return set(route.methods) if is_own else set()
+def _methods_at(app: FastAPI, path: str) -> list[str]:
+    """The methods that the description has for this address."""
+    for pattern, methods in app.openapi()["paths"].items():
+        if re.fullmatch(re.sub(r"\\{\w+\\}", ".+", re.escape(pattern)), path):
+            return sorted(method.upper() for method in methods)
+    return []

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -21,8 +21,9 @@ from mmretrieval.planned import Planned
 from mmretrieval.planner import AUTO
 from mmretrieval.protocols import Encoder
 from mmretrieval.types import Hit, Query, Ranking
-from mmretrieval.watching import Exchange, Progress, Watch
-from mmretrieval.web.form import SearchForm
+from mmretrieval.watching import NOBODY, Exchange, Progress, Watch
+from mmretrieval.web.form import SearchForm, Settings
+from mmretrieval.web.gathering import Gathering
 from mmretrieval.web.limits import Gate, Limits
 from mmretrieval.web.pictures import Pictures
 from mmretrieval.web.snapshot import Snapshot
@@ -32,6 +33,21 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """What searches share that can run together: all but the query."""
+
+    snapshot: Snapshot
+    settings: Settings
+    hits: int
+    cutoff: bool | float
+    collapse: bool | float
+
+    def ranked(self, queries: Sequence[Query], calls: Calls | None = None, watch: Watch = NOBODY) -> list[Ranking]:
+        searcher = self.snapshot.searcher(self.settings, calls)
+        return searcher.search_all(queries, self.hits, cutoff=self.cutoff, collapse=self.collapse or None, watch=watch)
 
 
 class Desk:
@@ -60,6 +76,8 @@ class Desk:
         self.on_search: Callable[[Ranking], None] = lambda _: None  # called with every ranking, to count it
         self.uploads = Uploads(self.limits)
         self.pictures = Pictures()
+        self._door = Gate(self.limits.searches + self.limits.waiting, 0, self.limits.patience)
+        self._together = Gathering[Query, Ranking](self._run)
         self._gate = Gate(self.limits.searches, self.limits.waiting, self.limits.patience)
         self._model_gate = Gate(self.limits.model_searches, self.limits.waiting, self.limits.model_seconds)
         self._owned = ExitStack()
@@ -85,7 +103,12 @@ class Desk:
     @property
     def under_way(self) -> int:
         """How many searches run or wait."""
-        return self._gate.present + self._model_gate.present
+        return self._door.present
+
+    @property
+    def encoder(self) -> Encoder:
+        """The encoder of the index, loaded when it is first used; nothing that it encodes is remembered."""
+        return self._snapshot.checked
 
     @contextmanager
     def reading(self) -> Iterator[Collection]:
@@ -108,16 +131,14 @@ class Desk:
         Raises Busy, NotFound for an upload or an id that there is not, and as `Searcher.search` does.
         """
         watch = Watch(progress, stop, trace)
-        with self._gate_of(form).entered(), self._standing() as snapshot:
+        with self._door.entered(), self._standing() as snapshot:
             query = self._query(form, snapshot.collection, within)
-            searcher = snapshot.searcher(form.settings, self._calls(form))
-            [ranking] = searcher.search_all(
-                [query],
-                form.offset + form.top_k,
-                cutoff=form.cutoff,
-                collapse=form.collapse or None,
-                watch=watch,
-            )
+            kind = _Kind(snapshot, form.settings, form.offset + form.top_k, form.cutoff, form.collapse)
+            if watch == NOBODY and not self._asks(form):
+                ranking = self._together(kind, query)
+            else:
+                with (self._model_gate if self._asks(form) else self._gate).entered():
+                    ranking = kind.ranked([query], self._calls(form), watch)[0]
         self.on_search(ranking)
         return replace(ranking, hits=ranking.hits[form.offset :])
 
@@ -219,12 +240,18 @@ class Desk:
             collection.position(record_id)  # raises NotFound for an id that there is not
         return replace(query, within=frozenset(within))
 
-    def _gate_of(self, form: SearchForm) -> Gate:
-        return self._model_gate if form.asks and self.mllm is not None else self._gate
+    def _run(self, kind: Hashable, queries: Sequence[Query]) -> list[Ranking]:
+        """Searches that came while others ran, together: they share the encoder's work and one reading of vectors."""
+        assert isinstance(kind, _Kind), "searches are gathered by their kind"
+        with self._gate.entered():
+            return kind.ranked(queries)
+
+    def _asks(self, form: SearchForm) -> bool:
+        return form.asks and self.mllm is not None
 
     def _calls(self, form: SearchForm) -> Calls | None:
         """The door to the model, with a budget for this search alone; None where nothing is to be asked."""
-        if self.mllm is None or not form.asks:
+        if self.mllm is None or not self._asks(form):
             return None
         with self._opening_model:
             if self._model is None:

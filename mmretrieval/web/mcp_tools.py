@@ -1,7 +1,11 @@
-"""The tools that other programs find here over MCP; their names, words and types are what a language model sees."""
+"""The tools that other programs find here over MCP; their names, words and types are what a language model sees.
+
+They answer with JSON as text, which any client and any model can read.
+"""
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -23,12 +27,12 @@ def add_tools(page: gradio.Blocks, desk: Desk) -> None:
     """Add the four tools to a page."""
     import gradio as gr
 
-    def run(**values: Any) -> dict[str, Any]:
+    def run(**values: Any) -> str:
         try:
             form = SearchForm.model_validate(
                 {name: value for name, value in values.items() if value not in ("", [], None)}
             )
-            return _short(form, desk)
+            return json.dumps(_short(form, desk), ensure_ascii=False)
         except (MMRetrievalError, ValidationError) as error:
             raise _told(error, desk) from error
 
@@ -39,7 +43,7 @@ def add_tools(page: gradio.Blocks, desk: Desk) -> None:
         image_id: str = "",
         top_k: int = 10,
         offset: int = 0,
-    ) -> dict[str, Any]:
+    ) -> str:
         """Find pictures of the collection by a description in words; with image_id, by a picture and a wanted change.
 
         Args:
@@ -53,7 +57,7 @@ def add_tools(page: gradio.Blocks, desk: Desk) -> None:
         minus = [avoid] if avoid else []
         return run(text=query, filter=filter, minus=minus, image_id=image_id, top_k=top_k, offset=offset)
 
-    def similar_images(image_id: str, top_k: int = 10) -> dict[str, Any]:
+    def similar_images(image_id: str, top_k: int = 10) -> str:
         """Find pictures of the collection that look most like one of it.
 
         Args:
@@ -62,7 +66,7 @@ def add_tools(page: gradio.Blocks, desk: Desk) -> None:
         """
         return run(image_id=image_id, top_k=top_k)
 
-    def explain_hit(query: str, image_id: str) -> dict[str, Any]:
+    def explain_hit(query: str, image_id: str) -> str:
         """Tell why a picture is found for a query: its place, its score, and what each part of the query adds.
 
         Args:
@@ -73,9 +77,9 @@ def add_tools(page: gradio.Blocks, desk: Desk) -> None:
             rank, hit = desk.explain(SearchForm(text=query, top_k=100), image_id)
         except (MMRetrievalError, ValidationError) as error:
             raise _told(error, desk) from error
-        return hit_to_json(hit, rank)
+        return json.dumps(hit_to_json(hit, rank), ensure_ascii=False)
 
-    def rerank(query: str, method: str = "grid", top_k: int = 10) -> dict[str, Any]:
+    def rerank(query: str, method: str = "grid", top_k: int = 10) -> str:
         """Search, and let the language model of the server look at the best pictures again; slower than search_images.
 
         Args:

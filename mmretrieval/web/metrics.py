@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from mmretrieval.web.results import API
+
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -88,7 +90,8 @@ class Counting:
 
 
 def _route(scope: Scope, status: int) -> str:
-    route = getattr(scope.get("route"), "path", None)
-    if route is not None and scope["path"].startswith(("/api/", "/health", "/metrics")):
-        return str(route)
-    return "none" if status in (401, 404, 421, 429) else "page"
+    """The pattern of the address; "page" for all of the page, "none" where there is nothing."""
+    path, own = scope["path"], getattr(scope.get("route"), "path", "")
+    if not own or status in (401, 404, 421, 429) or not path.startswith(("/api/", "/health", "/metrics")):
+        return "none" if status in (401, 404, 421, 429) else "page"
+    return own if own.startswith(("/api/", "/health", "/metrics")) else f"{API}{own}"

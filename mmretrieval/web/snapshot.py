@@ -13,7 +13,9 @@ from mmretrieval.checked_encoder import CheckedEncoder
 from mmretrieval.collection import Collection
 from mmretrieval.errors import UsageError
 from mmretrieval.named_stages import NamedStages
+from mmretrieval.opening import open_texts
 from mmretrieval.pipeline import Pipeline
+from mmretrieval.protocols import TextEncoder
 from mmretrieval.remembering import Remembering
 from mmretrieval.searcher import Searcher
 from mmretrieval.specs import parse_spec
@@ -32,18 +34,28 @@ class Snapshot:
     The encoder is loaded at most once, and remembers what it encoded lately, so another weight costs no encoding.
     """
 
-    def __init__(self, collection: Collection, checked: CheckedEncoder, index_kind: str, device: str | None) -> None:
+    def __init__(
+        self,
+        collection: Collection,
+        checked: CheckedEncoder,
+        index_kind: str,
+        device: str | None,
+        texts: TextEncoder | None = None,
+    ) -> None:
+        """`texts` is the encoder of captions, where one was opened for the same captions already."""
         self.collection = collection
-        self._checked = checked
+        self.checked = checked
         self._encoder = Remembering(checked)
+        self._texts = texts or open_texts(collection, self._encoder, device)
         self._index_kind, self._device = index_kind, device
         self._stages: dict[tuple[Settings, bool], list[Stage]] = {}
         self._searchers: dict[Settings, Searcher] = {}
         self._opening = threading.Lock()
 
     def over(self, newer: Collection) -> Snapshot:
-        """The same over a newer state; the encoder stays loaded."""
-        return Snapshot(newer, self._checked.over(newer), self._index_kind, self._device)
+        """The same over a newer state; the encoders stay loaded."""
+        texts = self._texts if newer.caption_facts == self.collection.caption_facts else None
+        return Snapshot(newer, self.checked.over(newer), self._index_kind, self._device, texts)
 
     def searcher(self, settings: Settings, calls: MLLM | None = None) -> Searcher:
         """A searcher with these stages; with `calls` one of its own, since a budget is for one search.
@@ -77,7 +89,7 @@ class Snapshot:
                 asks=asks,
                 device=self._device,
             )
-            self._stages[key] = named.over(self.collection, self._encoder)
+            self._stages[key] = named.over(self.collection, self._encoder, texts=self._texts)
             _forget_oldest(self._stages)
         for stage in self._stages[key]:
             if stage.needs and not asks:
