@@ -82,7 +82,8 @@ class Indexing:
 
                 def call(tell: Callable[[Progress], None], stopped: Callable[[], bool]) -> IndexReport:
                     try:
-                        return index(source, self._desk.index, progress=tell, stop=stopped)
+                        desk = self._desk
+                        return index(source, desk.index, desk.encoder, progress=tell, stop=stopped)
                     finally:
                         self._desk.refresh()  # what was committed before an error or a stop is searched, too
 
