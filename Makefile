@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # vLLM wants another PyTorch than this package, so servers have an environment of their own.
 SERVERS := .venv-servers
 .DEFAULT_GOAL := help
-.PHONY: help demo test servers app lint bench
+.PHONY: help demo test servers app lint bench notebooks
 
 help:
 	@echo "make demo    draw a collection, index it and search it (writes demo/)"
@@ -13,6 +13,7 @@ help:
 	@echo "make servers the tests against real servers of language models (installs vLLM for the CPU)"
 	@echo "make app     the web demo"
 	@echo "make lint    ruff and mypy"
+	@echo "make notebooks  run the notebooks, and store their outputs in them"
 	@echo "make bench   the benchmarks, with their reports in assets/reports/"
 
 $(BIN)/python:
@@ -64,3 +65,6 @@ lint: $(VENV)/.stamp-dev
 
 bench: $(VENV)/.stamp-dev
 	@set -e; for script in $(wildcard tests/benchmarks/*.py); do echo "$$script"; $(BIN)/python "$$script"; done
+
+notebooks: $(VENV)/.stamp-dev
+	$(BIN)/python tests/run_notebooks.py notebooks
