@@ -1,4 +1,4 @@
-"""How much each part of a search counts: words against the picture, looks against captions, how they are joined."""
+"""How much each part of a search counts: words against the picture, looks against captions."""
 
 from __future__ import annotations
 
@@ -11,40 +11,31 @@ if TYPE_CHECKING:
     from mmretrieval.collection import Collection
 
 EVEN = 0.5
-_JOINS = [("Added", "sum"), ("Halfway on the sphere", "slerp"), ("Both must fit", "product")]
-_WORDS = [("No", ""), ("By ranks", "rrf"), ("By scores", "blend")]
 
 
 def balance_section(collection: Collection) -> Section:
     """Sliders that act while they are moved; the one for captions stands only where captions have vectors."""
     import gradio as gr
 
-    picture = gr.Slider(
-        0.0, 1.0, EVEN, step=0.05, label="Words ↔ picture", info="Counts when there are both.", buttons=[]
-    )
-    captions = gr.Slider(
-        0.0, 1.0, 0.0, step=0.05, label="Looks ↔ captions", info="Also compares with what is written of each picture.",
-        visible="caption" in collection.channels, buttons=[],
-    )  # fmt: skip
-    hybrid = gr.Radio(_WORDS, value="", label="Look the words up in captions, too")
-    compose = gr.Radio(_JOINS, value="sum", label="Words and picture are")
-    inputs = [picture, captions, hybrid, compose]
+    ends = {"minimum": 0.0, "maximum": 1.0, "step": 0.05, "buttons": [], "elem_classes": "mm-ends"}
+    picture = gr.Slider(value=EVEN, label="Words or picture", info="Counts where a search has both.", **ends)
+    has_captions = "caption" in collection.channels
+    captions = gr.Slider(value=0.0, label="Looks or captions", visible=has_captions, **ends)
+    inputs = [picture, captions]
     return Section(inputs, _read, _write, acts_at_once=inputs)
 
 
-def _read(picture: float, captions: float, hybrid: str, compose: str) -> dict[str, Any]:
+def _read(picture: float, captions: float) -> dict[str, Any]:
     return {
         "weights": weights_of(picture),
         "fuse": Fuse(image=round(1 - captions, 3), caption=round(captions, 3)) if captions else None,
-        "hybrid": hybrid or None,
-        "compose": compose or "sum",
     }
 
 
-def _write(form: SearchForm) -> tuple[float, float, str, str]:
+def _write(form: SearchForm) -> tuple[float, float]:
     fuse = form.fuse
     captions = 0.0 if fuse is None else fuse.caption / ((fuse.image + fuse.caption) or 1.0)
-    return picture_share(form), captions, form.hybrid or "", form.compose
+    return picture_share(form), captions
 
 
 def weights_of(picture: float) -> dict[str, float]:

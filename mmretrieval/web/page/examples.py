@@ -38,7 +38,7 @@ def examples_row(examples: Sequence[SearchForm]) -> HTML:
 
     chips = "".join(_chip(number, form) for number, form in enumerate(examples))
     html = f'<div class="mm-tries" role="group" aria-label="Examples"><span class="mm-quiet">Try</span>{chips}</div>'
-    return gr.HTML(html if chips else "", elem_id="mm-examples", js_on_load=_EVENTS)
+    return gr.HTML(html if chips else "", elem_id="mm-examples", js_on_load=_EVENTS, apply_default_css=False)
 
 
 def _chip(number: int, form: SearchForm) -> str:

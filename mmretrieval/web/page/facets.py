@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from mmretrieval.errors import UsageError
+
 if TYPE_CHECKING:
     from mmretrieval.collection import Collection
 
@@ -39,15 +41,21 @@ class Facet:
             return f"{self.name} IN ({', '.join(quoted)})"
         return f"{self.name} = {quoted[0]}" if quoted else ""
 
-    def between(self, low: float | str | None, high: float | str | None) -> str:
-        """The condition for bounds, both included; nothing for a bound that is not given."""
-        bounds = ((">=", low), ("<=", high))
-        return " AND ".join(
-            f"{self.name} {sign} {self._literal(bound)}" for sign, bound in bounds if bound not in (None, "")
-        )
+    def between(self, low: str, high: str) -> str:
+        """The condition for bounds as they were typed, both included; nothing for one that is empty.
 
-    def _literal(self, bound: float | str | None) -> str:
-        return f"DATE {_quoted(str(bound).strip())}" if self.kind == "days" else f"{bound:g}"
+        Raises UsageError for what should be a number and is none.
+        """
+        bounds = ((">=", low.strip()), ("<=", high.strip()))
+        return " AND ".join(f"{self.name} {sign} {self._literal(bound)}" for sign, bound in bounds if bound)
+
+    def _literal(self, bound: str) -> str:
+        if self.kind == "days":
+            return f"DATE {_quoted(bound)}"
+        try:
+            return f"{float(bound):g}"
+        except ValueError:
+            raise UsageError(f"{self.name}: '{bound}' is no number") from None
 
 
 def facets(collection: Collection) -> tuple[Facet, ...]:

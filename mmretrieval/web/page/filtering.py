@@ -42,7 +42,7 @@ def expression_of(found: Sequence[Facet], values: Sequence[Any], written: str) -
     rest, conditions = list(values), []
     for facet in found:
         own, rest = rest[: _width(facet)], rest[_width(facet) :]
-        conditions.append(facet.chosen(own[0] or ()) if facet.kind == "choice" else facet.between(*own))
+        conditions.append(facet.chosen(own[0] or ()) if facet.kind == "choice" else facet.between(*(each or "" for each in own)))
     kept = [each for each in conditions if each]
     if written.strip():
         kept.append(f"({written.strip()})" if kept else written.strip())
@@ -66,13 +66,13 @@ def _inputs(facet: Facet) -> list[Component]:
                 choices, label=label, multiselect=True, value=[], info="All of them" if facet.is_list else "Any of them"
             )
         ]
+    # boxes for words, since an untouched box for numbers sends a nought
     with gr.Row(elem_classes="mm-range"):
-        if facet.kind == "days":
-            return [
-                gr.Textbox(label=f"{label} from", placeholder=str(facet.low), max_length=10),
-                gr.Textbox(label="to", placeholder=str(facet.high), max_length=10),
-            ]
         return [
-            gr.Number(label=f"{label} from", placeholder=f"{facet.low:g}", value=None),
-            gr.Number(label="to", placeholder=f"{facet.high:g}", value=None),
+            gr.Textbox(label=f"{label} from", placeholder=_shown(facet.low), max_length=20),
+            gr.Textbox(label="to", placeholder=_shown(facet.high), max_length=20),
         ]
+
+
+def _shown(bound: float | str | None) -> str:
+    return f"{bound:g}" if isinstance(bound, int | float) else str(bound)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from mmretrieval.web.desk import Desk
 
 DEMO_KNOWS = "a small model that knows nothing but the drawn pictures of the demo; for photographs use another one"
+_DEMO = "Demo models: they know drawn pictures only"
 _MARK = (
     '<svg class="mm-mark-sign" viewBox="0 0 24 24" aria-hidden="true"><rect x="2" y="2" width="9" height="9" rx="2.5"/>'
     '<rect x="13" y="2" width="9" height="9" rx="2.5"/><rect x="2" y="13" width="9" height="9" rx="2.5"/>'
@@ -44,7 +45,7 @@ def _models(desk: Desk) -> str:
         f"<div><dt>{name}</dt><dd><b>{escape(model)}</b><span>{escape(told)}</span></dd></div>"
         for name, model, told in facts
     )
-    short = " · ".join(model for model in (encoder, asked) if model)
+    short = _DEMO if is_demo(encoder) else " · ".join(model for model in (encoder, asked) if model)
     return (
         f'<details class="mm-models"><summary title="Which models are loaded, and what they know">{icon("info")}'
         f'<span>{escape(short)}</span></summary><dl class="mm-facts">{rows}</dl></details>'

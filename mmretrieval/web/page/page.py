@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from mmretrieval.web.form import LONGEST_TEXT
+from mmretrieval.web.page import exporting, indexing, marking, reranking
 from mmretrieval.web.page.balance import balance_section
 from mmretrieval.web.page.examples import examples_of, examples_row
 from mmretrieval.web.page.filtering import filtering_section
@@ -19,6 +20,7 @@ from mmretrieval.web.page.picture import picture_tile
 from mmretrieval.web.page.searching import Searching
 from mmretrieval.web.page.section import Section
 from mmretrieval.web.page.theme import theme
+from mmretrieval.web.page.ways import ways_section
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
     from mmretrieval.web.desk import Desk
 
+PLAIN: dict[str, Any] = {"apply_default_css": False}  # the page has a style of its own
 HERE = Path(__file__).parent
 _GALLERY = "window.mmGallery(element, trigger, ['open', 'use', 'mark', 'more', 'link']);"
 _TAIL = "window.mmTail(element, watch);"
@@ -36,7 +39,7 @@ _STATUS = "window.mmStatus(element);"
 def build(desk: Desk) -> gr.Blocks:
     """The page over a desk; the server mounts it, and adds the MCP tools."""
     with gr.Blocks(title="mmretrieval", analytics_enabled=False, delete_cache=(600, 600), fill_width=True) as page:
-        gr.HTML(header_html(desk), elem_id="mm-top")
+        gr.HTML(header_html(desk), elem_id="mm-top", **PLAIN)
         with gr.Column(elem_id="mm-ask"):
             with gr.Row(elem_id="mm-box"):
                 picture = picture_tile()
@@ -62,11 +65,10 @@ def look() -> dict[str, Any]:
     }
 
 
-def panels() -> list[tuple[str, Callable[[Parts], None]]]:
+def panels(desk: Desk) -> list[tuple[str, Callable[[Parts], None]]]:
     """What stands behind the results, each in a tab of its own."""
-    from mmretrieval.web.page import reranking
-
-    return [("Rerank", reranking.panel)]
+    found = [("Rerank", reranking.panel), ("Marks", marking.panel), ("Export", exporting.panel)]
+    return [*found, ("Add pictures", indexing.panel)] if desk.allow_index else found
 
 
 def words_section(words: Component) -> Section:
@@ -90,23 +92,23 @@ def _words() -> gr.Textbox:
 
 def _rail(desk: Desk) -> list[Section]:
     """The settings beside the results."""
-    with gr.Accordion("Balance", open=True, elem_classes="mm-group"):
-        balance = balance_section(desk.collection)
-    with gr.Accordion("Leave out", open=True, elem_classes="mm-group"):
-        limiting = limiting_section()
+    with gr.Column(elem_classes="mm-group"):
+        balance, limiting = balance_section(desk.collection), limiting_section()
     with gr.Accordion("Filter", open=True, elem_classes="mm-group"):
         filtering = filtering_section(desk.collection)
-    return [balance, limiting, filtering]
+    with gr.Accordion("More ways to search", open=False, elem_classes="mm-group"):
+        ways = ways_section()
+    return [balance, limiting, filtering, ways]
 
 
 def _results(desk: Desk, sections: tuple[Section, ...]) -> Parts:
     with gr.Tabs(elem_id="mm-tabs"):
         with gr.Tab("Results", id="results"):
-            status = gr.HTML(_welcome(), elem_id="mm-status", js_on_load=_STATUS)
-            found = gr.HTML(landing_html(desk.collection), elem_id="mm-found", js_on_load=_GALLERY)
+            status = gr.HTML(_welcome(), elem_id="mm-status", js_on_load=_STATUS, **PLAIN)
+            found = gr.HTML(landing_html(desk.collection), elem_id="mm-found", js_on_load=_GALLERY, **PLAIN)
         parts = Parts(desk, gr.State(None), gr.State(None), gr.State(()), found, status, sections)
-        for title, panel in panels():
-            with gr.Tab(title, id=title.lower()):
+        for title, panel in panels(desk):
+            with gr.Tab(title, id=title.lower().replace(" ", "-")):
                 panel(parts)
     return parts
 
@@ -127,6 +129,6 @@ def _wire(page: gr.Blocks, searching: Searching, *, go: Any, picture: Any, tries
     picture.cleared(searching.clear, parts.inputs, out, **quiet)
     parts.found.use(searching.use, parts.inputs, out, **quiet)
     tries.example(searching.example, parts.marks, out, **quiet)
-    tail = gr.HTML(elem_id="mm-tail", visible="hidden", js_on_load=_TAIL)
+    tail = gr.HTML(elem_id="mm-tail", visible="hidden", js_on_load=_TAIL, **PLAIN)
     parts.found.more(searching.more, [parts.form, parts.marks], tail, **quiet)
     page.load(searching.link, parts.marks, out, **quiet)

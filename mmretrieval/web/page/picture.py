@@ -23,7 +23,7 @@ def picture_tile() -> HTML:
     """Its events are "sent", with the `token` of an upload, and "cleared"."""
     import gradio as gr
 
-    return gr.HTML(empty_html(), elem_id="mm-picture", js_on_load=_EVENTS)
+    return gr.HTML(empty_html(), elem_id="mm-picture", js_on_load=_EVENTS, apply_default_css=False)
 
 
 def picture_html(desk: Desk, form: SearchForm | None) -> str:

@@ -36,7 +36,9 @@
     if (!file.type.startsWith('image/')) { say('This file is no picture: give a JPEG, PNG, WebP or another picture.'); return; }
     busy(true);
     try {
-      const answer = await fetch(UPLOADS, { method: 'POST', body: file, headers: { 'Content-Type': file.type } });
+      const body = new FormData();
+      body.append('picture', file);
+      const answer = await fetch(UPLOADS, { method: 'POST', body });
       const told = await answer.json();
       if (answer.ok) give('sent', { token: told.token });
       else say(told.errors ? told.errors.join(' ') : 'The picture could not be taken.');
