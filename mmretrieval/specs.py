@@ -14,6 +14,8 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from mmretrieval import registry
 from mmretrieval.errors import UsageError
 
+# what the program itself decides, though it could be written
+GIVEN = {"rewriters": frozenset({"ask"})}
 _YES_NO = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
@@ -51,6 +53,20 @@ def make(kind: str, text: str, **given: Any) -> Any:
     return method(**{key: value for key, value in given.items() if key in needed}, **wanted)
 
 
+def usual(kind: str, name: str) -> dict[str, str]:
+    """What can be set on a method, with the values it has unless others are given, written as `make` reads them."""
+    method = registry.load(kind, name)
+    spots = inspect.signature(method).parameters
+    takes = _settable(method, GIVEN.get(kind, frozenset()))
+    return {key: _as_written(spots[key].default) for key in takes if spots[key].default is not inspect.Parameter.empty}
+
+
+def _as_written(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:g}" if isinstance(value, float) else str(value).lower()
+
+
 def _settable(method: type[Any], given: frozenset[str]) -> dict[str, Any]:
     """The arguments of the constructor that can be written as text, with their types."""
     found = {}
@@ -82,7 +98,7 @@ def _is_plain(hint: Any) -> bool:
 
 def _value(place: str, text: str, hint: Any) -> Any:
     wanted = _choices(hint)
-    if text.lower() == "none" and len(wanted) < len(get_args(hint)):
+    if text.lower() == "none" and NoneType in get_args(hint):
         return None
     for one in wanted:
         if get_origin(one) is Literal:

@@ -139,7 +139,13 @@ def test_list_names_every_method_with_what_it_does(capsys):
     assert run(["list", "indexes"]) == 0
     lines = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
     assert {"exact", "pq"} <= {name for _, name, *_ in lines}
-    assert all(kind == "indexes" and about for kind, _, about, _ in lines)
+    assert all(kind == "indexes" and about for kind, _, about, *_ in lines)
+
+
+def test_list_tells_what_can_be_set_as_it_is_written(capsys):
+    assert run(["list", "rerankers"]) == 0
+    settings = {line.split("\t")[1]: line.split("\t")[4] for line in capsys.readouterr().out.splitlines()}
+    assert settings["setwise"] == "depth=20,size=4,top=3,both_ways=no,alpha=0.5,join=z"
 
 
 # --- the small languages ------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ import mmretrieval as mm
 from mmretrieval import errors, registry
 from mmretrieval.cli.commands import COMMANDS, build
 from mmretrieval.encoders import DEFAULT_ENCODER, DEFAULT_ENCODER_MB
+from mmretrieval.specs import usual
 
 README = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
 BEGIN, END = "<!-- methods: made by the registry, checked by tests/test_docs.py -->", "<!-- end of methods -->"
@@ -87,6 +88,14 @@ def test_the_readme_lists_every_method():
     """When it fails: put what it prints between the two marks."""
     told = README.partition(BEGIN)[2].partition(END)[0].strip()
     assert told == method_table()
+
+
+@pytest.mark.parametrize("name", registry.names("rerankers"))
+def test_the_readme_has_every_setting_of_every_reranker_with_its_usual_value(name):
+    [told] = [line for line in README.splitlines() if line.startswith(f"| `{name}` |")]
+    assert re.findall("`([^`]+)`", told.split("|")[2]) == [
+        f"{key}={value}" for key, value in usual("rerankers", name).items()
+    ]
 
 
 def test_the_python_of_the_readme_runs(tmp_path, monkeypatch, tiny_clip_dir, capsys):

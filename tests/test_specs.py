@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from mmretrieval import registry
 from mmretrieval.errors import UsageError
 from mmretrieval.refiners.superglobal import SuperGlobal
-from mmretrieval.specs import make, parse_spec
+from mmretrieval.specs import make, parse_spec, usual
 
 if TYPE_CHECKING:
     from mmretrieval.segments import Rows
@@ -32,6 +33,33 @@ def test_a_name_and_its_settings_are_parted(text, expected):
 def test_what_cannot_be_read_is_refused(text):
     with pytest.raises(UsageError, match=r"names no method|not understood|twice"):
         parse_spec(text)
+
+
+def test_what_can_be_set_is_told_with_its_usual_values_as_they_are_written():
+    told = usual("rerankers", "pointwise")
+    assert {name: told[name] for name in ("depth", "answer", "alpha", "join", "parts")} == {
+        "depth": "20",
+        "answer": "yes",
+        "alpha": "0.5",
+        "join": "z",
+        "parts": "no",
+    }
+    assert usual("rerankers", "grid")["cell"] == "none"
+    assert usual("indexes", "exact") == {}
+    assert "ask" not in usual("rewriters", "decompose")  # the program's own decision
+
+
+@pytest.mark.parametrize("name", registry.names("rerankers"))
+def test_the_usual_values_can_be_given(name):
+    settings = ",".join(f"{key}={value}" for key, value in usual("rerankers", name).items())
+    given = {"encoder": None, "collection": None, "open_encoder": None}
+    made, plain = make("rerankers", f"{name}:{settings}", **given), make("rerankers", name, **given)
+    kept = [vars(each).keys() - {"likeness", "_opening"} for each in (made, plain)]
+    assert {key: vars(made)[key] for key in kept[0]} == {key: vars(plain)[key] for key in kept[1]}
+
+
+def test_a_word_that_reads_none_is_that_word_where_it_is_one_of_the_choices():
+    assert make("rerankers", "first_token:correct=none").correct == "none"
 
 
 def test_settings_become_arguments_of_the_constructor():

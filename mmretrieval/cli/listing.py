@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -11,8 +11,10 @@ from mmretrieval import registry
 from mmretrieval.cli.options import Json
 from mmretrieval.cli.report import Report, row
 from mmretrieval.errors import MissingPrerequisite, UsageError
+from mmretrieval.specs import usual
 
 PRESETS = "presets"
+SET_BY_NAME = ("indexes", "rewriters", "refiners", "rerankers")  # those that are written NAME:key=value
 
 
 def listing(
@@ -24,17 +26,22 @@ def listing(
 ) -> Report:
     """List the methods there are.
 
-    Prints kind, name, what it does, and the paper it comes from. A preset also says what it lacks in this version.
+    Prints kind, name, what it does, the paper it comes from, and its settings with what they are unless given, as
+    --rerank takes them. A preset also says what it lacks in this version.
     """
     if kind is not None and kind not in (*registry.KINDS, PRESETS):
         raise UsageError(f"there is no kind '{kind}': choose one of: {', '.join((*registry.KINDS, PRESETS))}")
     kinds = (*registry.KINDS, PRESETS) if kind is None else (kind,)
     found = [each for kind in kinds for each in (_presets() if kind == PRESETS else _methods(kind))]
-    lines = [row(each["kind"], each["name"], each["about"], each["paper"]) for each in found]
+    lines = [row(*(each[name] for name in ("kind", "name", "about", "paper")), _settings(each)) for each in found]
     return Report(fields={"methods": found}, lines=lines)
 
 
-def _presets() -> list[dict[str, str]]:
+def _settings(method: dict[str, Any]) -> str:
+    return ",".join(f"{name}={value}" for name, value in method["settings"].items())
+
+
+def _presets() -> list[dict[str, Any]]:
     from mmretrieval.presets.preset import names, read_preset
 
     presets = [read_preset(name) for name in names()]
@@ -44,19 +51,21 @@ def _presets() -> list[dict[str, str]]:
             "name": each.name,
             "about": f"{each.about} {'Needs ' + ' and '.join(each.missing) + '.' if each.missing else 'Ready.'}",
             "paper": each.paper,
+            "settings": {},
         }
         for each in presets
     ]
 
 
-def _methods(kind: str) -> list[dict[str, str]]:
+def _methods(kind: str) -> list[dict[str, Any]]:
     return [_described(kind, name) for name in registry.names(kind)]
 
 
-def _described(kind: str, name: str) -> dict[str, str]:
+def _described(kind: str, name: str) -> dict[str, Any]:
     try:
         thing = registry.load(kind, name)
     except MissingPrerequisite as error:  # it can still be named, and the sentence says how to get it
-        return {"kind": kind, "name": name, "about": str(error), "paper": ""}
+        return {"kind": kind, "name": name, "about": str(error), "paper": "", "settings": {}}
     about = (inspect.getdoc(thing) or "").partition("\n\n")[0].replace("\n", " ")
-    return {"kind": kind, "name": name, "about": about, "paper": getattr(thing, "paper", "")}
+    settings = usual(kind, name) if kind in SET_BY_NAME else {}
+    return {"kind": kind, "name": name, "about": about, "paper": getattr(thing, "paper", ""), "settings": settings}
