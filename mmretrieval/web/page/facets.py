@@ -53,7 +53,7 @@ class Facet:
         if self.kind == "days":
             return f"DATE {_quoted(bound)}"
         try:
-            return f"{float(bound):g}"
+            return f"{float(bound):.15g}"
         except ValueError:
             raise UsageError(f"{self.name}: '{bound}' is no number") from None
 

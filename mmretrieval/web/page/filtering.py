@@ -23,9 +23,10 @@ def filtering_section(collection: Collection) -> Section:
 
     found = facets(collection)
     chosen = [component for facet in found for component in _inputs(facet)]
+    at_once = [each for each in chosen if not isinstance(each, gr.Textbox)]  # half a number is none: Enter sends it
     names = ", ".join(use.name for use in collection.fields()[:40])
     expression = gr.Textbox(
-        label="Filter", placeholder="price < 12.5 AND NOT maker = 'Ann'", info=f"Fields: {names}", max_length=2000
+        label="Or write a filter", placeholder="caption LIKE '%fish%'", info=f"Fields: {names}", max_length=2000
     )
 
     def read(*values: Any) -> dict[str, Any]:
@@ -34,7 +35,7 @@ def filtering_section(collection: Collection) -> Section:
     def write(form: SearchForm) -> list[Any]:
         return [*(None if facet.kind != "choice" else [] for facet in found for _ in range(_width(facet))), form.filter]
 
-    return Section([*chosen, expression], read, write, acts_at_once=chosen)
+    return Section([*chosen, expression], read, write, acts_at_once=at_once)
 
 
 def expression_of(found: Sequence[Facet], values: Sequence[Any], written: str) -> str:
@@ -42,7 +43,10 @@ def expression_of(found: Sequence[Facet], values: Sequence[Any], written: str) -
     rest, conditions = list(values), []
     for facet in found:
         own, rest = rest[: _width(facet)], rest[_width(facet) :]
-        conditions.append(facet.chosen(own[0] or ()) if facet.kind == "choice" else facet.between(*(each or "" for each in own)))
+        if facet.kind == "choice":
+            conditions.append(facet.chosen(own[0] or ()))
+        else:
+            conditions.append(facet.between(own[0] or "", own[1] or ""))
     kept = [each for each in conditions if each]
     if written.strip():
         kept.append(f"({written.strip()})" if kept else written.strip())
