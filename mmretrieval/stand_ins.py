@@ -103,6 +103,16 @@ def unlike_all(collection: Collection, ids: Sequence[str], those: Sequence[str])
     return [name for name, cosine in zip(ids, nearest, strict=True) if cosine < THRESHOLD and name not in those]
 
 
+class _NoneLeft(Exception):
+    """There are more roles than records; StopIteration would not leave the generators in which roles are given."""
+
+
+def _next(cast: Iterator[ImageRecord]) -> ImageRecord:
+    for record in cast:
+        return record
+    raise _NoneLeft
+
+
 class _Casting:
     """Gives the roles of one query to one anchor and its neighbours, in turn; what leads away, to another anchor."""
 
@@ -122,8 +132,8 @@ class _Casting:
             text = self.words() if query.text.strip() else ""
             parts = tuple(self.part(part) for part in query.parts)
             target = self.words() if query.target.strip() else ""
-            unlike = tuple(next(self.opposite).id for _ in query.unlike)
-        except StopIteration:
+            unlike = tuple(_next(self.opposite).id for _ in query.unlike)
+        except _NoneLeft:
             return None
         made = replace(
             query,
@@ -139,20 +149,20 @@ class _Casting:
         return StandIn(made, tuple(self.used))
 
     def picture(self) -> str:
-        record = next(self.cast)
+        record = _next(self.cast)
         self.used.append(record.id)
         return record.id
 
     def words(self) -> str:
         if self.sentence:
             return self.sentence
-        record = next(self.cast)
+        record = _next(self.cast)
         self.used.append(record.id)
         return record.caption
 
     def part(self, part: Part) -> Part:
         if part.weight < 0:
-            record = next(self.opposite)
+            record = _next(self.opposite)
             if part.text:
                 return Part(text=self.sentence or record.caption, weight=part.weight)
             return Part(image_id=record.id, weight=part.weight)

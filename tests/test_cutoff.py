@@ -187,6 +187,17 @@ def test_where_too_little_is_left_to_learn_from_nothing_is_cut():
     assert ranking.steps[-1].status == "fallback"
 
 
+@pytest.mark.parametrize("marks", ["like", "unlike", "parts"])
+def test_a_query_with_more_parts_than_a_small_collection_can_stand_in_for_is_not_cut(marks):
+    _, searcher = opened(Topical(count=6))
+    ids = tuple(searcher.ids)
+    given = tuple(Part(image_id=one, weight=0.1) for one in ids * 2) if marks == "parts" else ids[:5]
+    query = Query(text="topic 3 words", **{marks: given})
+    whole, cut = searcher.search(query, top_k=6), searcher.search(query, top_k=6, cutoff=True)
+    assert cut.ids == whole.ids
+    assert any("cut" in warning for warning in cut.warnings)
+
+
 def test_a_filter_makes_a_cutoff_of_its_own():
     _, searcher = opened(Topical())
     floors = [searcher._cutoff(STRICTNESS).floor(Query(text="snow", filter=text)) for text in ("", "few")]
