@@ -65,6 +65,8 @@ def note_step(stage: Stage, search: Search, outcome: Outcome[Any], verdict: Verd
         search.warnings.append(f"'{stage.name}' went without replies of the language model: {outcome.failures[0]}")
     elif verdict.status == "fallback" and verdict.parsed:
         search.warnings.append(f"'{stage.name}' could not read what the language model wrote, and went without")
+    elif verdict.idle:
+        search.warnings.append(f"'{stage.name}' left the order as it was: {verdict.note}")
 
 
 def leave_out(stage: Stage, searches: Sequence[Search], on_error: OnError) -> None:

@@ -17,7 +17,7 @@ _FROM_BEST: tuple[Status, ...] = ("ok", "repaired", "partial", "fallback")
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a step will tell of a stage, besides what it cost."""
+    """What a step will tell of a stage, besides what it cost; `idle` when it did nothing, for what the note says."""
 
     status: Status = "ok"
     note: str = ""
@@ -25,6 +25,7 @@ class Verdict:
     parsed: Mapping[str, int] = field(default_factory=dict)
     tau: float | None = None
     flips: float | None = None
+    idle: bool = False
 
 
 def of_glued(before: Sequence[Hit], glued: Glued) -> Verdict:
@@ -44,6 +45,7 @@ def of_reranked(before: Sequence[Hit], glued: Glued, told: Reranked, depth: int)
         parsed=dict(told.parsed),
         tau=kendall_tau([place[hit.id] for hit in glued.hits[:depth]]) if len(place) > 1 else None,
         flips=told.flips,
+        idle=bool(told.note) and tuple(told.hits) == tuple(before[:depth]),
     )
 
 

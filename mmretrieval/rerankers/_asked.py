@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
     from mmretrieval.stages import Collection
 
-NOTHING_TO_ASK = "the query has neither words nor a picture that could be shown to a model"
+NOTHING_TO_ASK = (
+    "the query has neither words nor a picture that could be shown to a model; examples alone tell it nothing, so give "
+    "words beside them"
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
-from mmretrieval.rerankers._asked import Asked, asked
+from mmretrieval.rerankers._asked import NOTHING_TO_ASK, Asked, asked
 from mmretrieval.rerankers._blend import Join, blended
 from mmretrieval.rerankers._orders import Asking, Note, Pass, in_orders
 from mmretrieval.rerankers._pictures import LONG_SIDE, pictures
@@ -30,8 +30,6 @@ class Shown:
 
 # Values the candidates, shown in the order of these places.
 Look: TypeAlias = Callable[[Shown, list[int]], Asking[Pass]]
-
-NOTHING_TO_ASK = "the query has neither words nor a picture that could be shown to a model"
 
 
 def side_by_side(

@@ -202,10 +202,12 @@ def test_a_picture_alone_is_compared_by_looks():
     assert "same things" in mllm.calls[0][0].parts[-1]
 
 
-def test_a_query_that_cannot_be_shown_is_left_alone():
+@pytest.mark.parametrize("query", [Query("q", image=Encoded((1.0, 0.0))), Query("q", like=("img2",))])
+def test_a_query_that_cannot_be_shown_is_left_alone_and_the_user_is_warned(query):
     mllm = odds_of(float)
-    ranking, numbers = run(pointwise(), mllm, 3, query=Query("q", image=Encoded((1.0, 0.0))))
+    ranking, numbers = run(pointwise(), mllm, 3, query=query)
     assert (numbers, mllm.calls, ranking.steps[-1].note) == ([0, 1, 2], [], NOTHING_TO_ASK)
+    assert ranking.warnings == (f"'pointwise' left the order as it was: {NOTHING_TO_ASK}",)
 
 
 def test_each_part_of_a_query_is_asked_about_and_told():
