@@ -18,9 +18,9 @@ def balance_section(collection: Collection) -> Section:
     import gradio as gr
 
     ends = {"minimum": 0.0, "maximum": 1.0, "step": 0.05, "buttons": [], "elem_classes": "mm-ends"}
-    picture = gr.Slider(value=EVEN, label="Words or picture", info="Counts where a search has both.", **ends)
+    picture = gr.Slider(value=EVEN, label="Words ↔ picture", info="Counts where a search has both.", **ends)
     has_captions = "caption" in collection.channels
-    captions = gr.Slider(value=0.0, label="Looks or captions", visible=has_captions, **ends)
+    captions = gr.Slider(value=0.0, label="Looks ↔ captions", visible=has_captions, **ends)
     inputs = [picture, captions]
     return Section(inputs, _read, _write, acts_at_once=inputs)
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from mmretrieval.collection import Collection
 
-_DRAWN = ("two red foxes in the snow", "fish and rice on a blue plate", "an elephant at sunset")
+_DRAWN = ("two red foxes in the snow", "fish and rice", "an elephant at sunset")
 _PHOTOGRAPHED = ("a bowl of soup with an egg", "a bird on a branch", "people at the sea")
 _EVENTS = "window.mmExamples(element, trigger, ['example']);"
 
@@ -28,7 +28,7 @@ def examples_of(collection: Collection) -> tuple[SearchForm, ...]:
     words = tuple(SearchForm(text=text) for text in (_DRAWN if drawn else _PHOTOGRAPHED))
     if not drawn:
         return (*words, SearchForm(text="at night", image_id=collection.ids[collection.count // 3]))
-    pairs = (_first(collection, "food"), "on a round blue plate"), (_first(collection, "nature"), "at sunset instead")
+    pairs = (_first(collection, "food"), "on a blue plate"), (_first(collection, "nature"), "at sunset")
     return (*words, *(SearchForm(text=change, image_id=record_id) for record_id, change in pairs if record_id))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
+from itertools import count
 
 from mmretrieval.collection import Collection
 from mmretrieval.errors import UsageError
@@ -13,6 +14,7 @@ from mmretrieval.web.links import to_link
 from mmretrieval.web.page.cards import Card, card_html
 from mmretrieval.web.page.detail import detail_html
 
+_made = count()  # tells one gallery from the next, even of the same search
 _NOBODYS: Mapping[str, int] = {}
 _WAITING = 6  # grey cards that stand for those that are under way
 
@@ -26,7 +28,7 @@ def gallery_html(collection: Collection, form: SearchForm, ranking: Ranking, gra
     cards = cards_html(collection, form, ranking, grades, best)
     waiting = '<li class="mm-card mm-wait" aria-hidden="true"><div class="mm-frame"></div></li>' * _WAITING
     return (
-        f'<div class="mm-gallery" data-best="{best:.6f}" data-next="{_next(form, ranking)}" '
+        f'<div class="mm-gallery" data-made="{next(_made)}" data-best="{best:.6f}" data-next="{_next(form, ranking)}" '
         f'data-link="{escape(_link(form))}">'
         f'<ol class="mm-grid {kind}" aria-label="Pictures, best first">{cards}</ol>'
         f'<ol class="mm-grid mm-coming" aria-hidden="true" hidden>{waiting}</ol>'

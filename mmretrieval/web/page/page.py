@@ -68,7 +68,9 @@ def look() -> dict[str, Any]:
 def panels(desk: Desk) -> list[tuple[str, Callable[[Parts], None]]]:
     """What stands behind the results, each in a tab of its own."""
     found = [("Rerank", reranking.panel), ("Marks", marking.panel), ("Export", exporting.panel)]
-    return [*found, ("Add pictures", indexing.panel)] if desk.allow_index else found
+    if desk.allow_index:
+        found.append(("Add pictures", indexing.panel))
+    return found
 
 
 def words_section(words: Component) -> Section:

@@ -132,7 +132,8 @@
     dialog.showModal();
   };
 
-  // Results: cards, marks, and what scrolling brings.
+  // Results: cards, marks, and what scrolling brings; `asked` is the offset that was asked for last.
+  let asked = '', near = null;
   window.mmGallery = (element, trigger) => {
     useIt = (id) => { scrollTo({ top: 0 }); trigger('use', { id }); };
     element.addEventListener('click', (event) => {
@@ -143,18 +144,20 @@
       if (act.dataset.mm === 'use') useIt(card.dataset.id);
       if (act.dataset.mm === 'mark') mark(card, act, trigger);
     });
-    const near = new IntersectionObserver((entries) => {
+    near = new IntersectionObserver((entries) => {
       if (entries.some((entry) => entry.isIntersecting)) next(element, trigger);
     }, { rootMargin: '900px' });
+    let made = null;
     const renew = () => {
-      const end = element.querySelector('.mm-end');
-      if (!end || end === renew.end) return;
-      renew.end = end;
+      const grid = element.querySelector('.mm-gallery');
+      if (!grid || !grid.dataset.made || grid.dataset.made === made) return;
+      made = grid.dataset.made;
+      asked = '';
       near.disconnect();
-      near.observe(end);
-      remember(element);
+      near.observe(grid.querySelector('.mm-end'));
+      remember(grid);
     };
-    new MutationObserver(renew).observe(element, { childList: true, subtree: true });
+    new MutationObserver(renew).observe(element, { childList: true, subtree: true, attributeFilter: ['data-made'] });
     renew();
   };
   const mark = (card, button, trigger) => {
@@ -166,8 +169,8 @@
   const gallery = () => document.querySelector('#mm-found .mm-gallery');
   const next = (element, trigger) => {
     const grid = element.querySelector('.mm-gallery');
-    if (!grid || !grid.dataset.next || grid.dataset.asked === grid.dataset.next) return;
-    grid.dataset.asked = grid.dataset.next;
+    if (!grid || !grid.dataset.next || asked === grid.dataset.next) return;
+    asked = grid.dataset.next;
     const coming = grid.querySelector('.mm-coming');
     if (coming) coming.hidden = false;
     trigger('more', { next: Number(grid.dataset.next), best: Number(grid.dataset.best) });
@@ -178,21 +181,20 @@
       const grid = gallery();
       if (!brought || !grid) return;
       grid.querySelector('.mm-coming').hidden = true;
-      if (brought.dataset.from !== undefined && brought.dataset.from !== grid.dataset.asked) return;
+      if (brought.dataset.from !== undefined && brought.dataset.from !== asked) return;
       const have = new Set([...grid.querySelectorAll('.mm-card')].map((each) => each.dataset.id));
       const fresh = [...brought.children].filter((each) => !have.has(each.dataset.id));
       grid.querySelector('.mm-grid').append(...fresh);
       grid.dataset.next = brought.dataset.next;
       const end = grid.querySelector('.mm-end');
       end.textContent = brought.dataset.told || (brought.dataset.next ? '' : 'That is all.');
-      if (brought.dataset.next) { grid.append(end); } // observed anew: it may still be in sight
+      near.unobserve(end);
+      near.observe(end); // anew, since it may still be in sight
     });
   };
 
   // The address of the page is the link to the search.
-  const remember = (element) => {
-    const grid = element.querySelector('.mm-gallery');
-    if (!grid || grid.dataset.link === undefined) return;
+  const remember = (grid) => {
     const address = `${location.pathname}${grid.dataset.link ? `?${grid.dataset.link}` : ''}`;
     if (address !== location.pathname + location.search) history.replaceState(null, '', address);
   };

@@ -45,12 +45,12 @@ class Searching:
         """What the inputs say, with the picture there is."""
         return self._told(lambda: self._shown(self._formed(form, values), marks))
 
-    def send(self, form: SearchForm | None, marks: Marks, *values: Any, event: gr.EventData) -> Values:
+    def send(self, event: gr.EventData, form: SearchForm | None, marks: Marks, *values: Any) -> Values:
         """The picture that was uploaded."""
         picture = {"image": str(event.token), "image_id": None}
         return self._told(lambda: self._shown(self._formed(form, values, picture), marks))
 
-    def use(self, form: SearchForm | None, marks: Marks, *values: Any, event: gr.EventData) -> Values:
+    def use(self, event: gr.EventData, form: SearchForm | None, marks: Marks, *values: Any) -> Values:
         """A picture of the collection; words that were meant for another picture are left out."""
         picture = {"image": None, "image_id": str(event.id), "text": "", "like": (), "unlike": ()}
         return self._told(lambda: self._shown(self._formed(form, values, picture), marks, show=True))

@@ -19,7 +19,10 @@ def status_html(
     told = f"<b>{_asked(form)}</b>"
     number = f"best {shown} of {count:,}" if shown < count else f"all {count:,}"
     facts = f'<span class="mm-quiet">{number} in {_time(seconds)}</span>'
-    link = f'<button type="button" class="mm-quiet-button" data-mm="link">{icon("link")}<span>Copy link</span></button>'
+    link = (
+        '<button type="button" class="mm-quiet-button" data-mm="link" aria-label="Copy a link to this search">'
+        f"{icon('link')}<span>Copy link</span></button>"
+    )
     warnings = "".join(f"<li>{escape(_as_sentence(each))}</li>" for each in ranking.warnings)
     notes = f'<ul class="mm-notes">{warnings}</ul>' if warnings else ""
     return f'<div class="mm-status" role="status"><span>{told} {facts}</span>{link}</div>{notes}'

@@ -51,6 +51,8 @@ def theme() -> gr.themes.Base:
         input_border_color_dark="var(--mm-line-strong)",
         input_border_color_focus="var(--mm-accent)",
         input_border_color_focus_dark="var(--mm-accent)",
+        input_border_width="1px",
+        input_border_width_dark="1px",
         input_shadow="none",
         input_shadow_dark="none",
         input_shadow_focus="none",
