@@ -12,7 +12,7 @@ from mmretrieval.types import Hit, Step
 from mmretrieval.web.page.badges import MEANING, badge, steps_html
 from mmretrieval.web.page.costs import cost_line
 from mmretrieval.web.page.movements import gone, movements
-from mmretrieval.web.page.sides import sides_html, summed_up
+from mmretrieval.web.page.sides import sides_html, summed_up, worth_showing
 
 EVIL = "<script>alert(1)</script>\"' onerror=x &amp;"
 
@@ -92,17 +92,41 @@ def test_the_pictures_of_both_orders_are_asked_for_by_id():
 
 
 def test_nothing_that_others_wrote_becomes_markup():
-    harmless = Tags(sides_html(hits("a", why="w"), hits("a", why="w"), address, names=("x", "y")))
+    harmless = Tags(sides_html(hits("a", why="w"), hits("a", why="w"), address, names=("x", "y"), titles={"a": "t"}))
     attacked = Tags(
-        sides_html(hits(EVIL, why=EVIL), hits(EVIL, why=EVIL), lambda each: f"/t/{each}", names=(EVIL, EVIL))
+        sides_html(
+            hits(EVIL, why=EVIL),
+            hits(EVIL, why=EVIL),
+            lambda each: f"/t/{each}",
+            names=(EVIL, EVIL),
+            titles={EVIL: EVIL},
+        )
     )
     assert attacked.tags == harmless.tags
     assert attacked.attributes == harmless.attributes
-    assert attacked.text.count(EVIL) == 5  # two names, two ids, one reason
+    assert attacked.text.count(EVIL) == 5  # two names, two titles, one reason
 
     step = Tags(steps_html([Step(EVIL, note=EVIL)]))
     assert step.tags == Tags(steps_html([Step("a", note="b")])).tags
     assert step.text.count(EVIL) == 2
+
+
+def test_titles_stand_in_place_of_ids_where_there_are_some():
+    drawn = Tags(
+        sides_html(
+            hits("a", "b"), hits("b", "a"), address, names=("x", "y"), titles={"a": "a fox", "b": ""}, whys=False
+        )
+    )
+    assert "a fox" in drawn.text
+    assert drawn.text.count("b") == 2
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "rows"),
+    [("abcdef", "abcdef", 2), ("abcdef", "abcedf", 5), ("abcdef", "fbcdea", 5), ("abc", "bac", 2), ("abcdef", "a", 2)],
+)
+def test_as_many_rows_are_shown_as_tell_all_that_moved(before, after, rows):
+    assert worth_showing(hits(*before), hits(*after), 2, 5) == rows
 
 
 def test_two_empty_orders_are_a_sentence():

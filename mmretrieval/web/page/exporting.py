@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from html import escape
 from typing import Any
 
 import gradio as gr
@@ -12,7 +11,7 @@ from mmretrieval.errors import MMRetrievalError
 from mmretrieval.types import Ranking
 from mmretrieval.web.export import Format, export
 from mmretrieval.web.form import SearchForm
-from mmretrieval.web.page import download
+from mmretrieval.web.page import download, told
 from mmretrieval.web.page.parts import Parts
 
 _KINDS: tuple[tuple[str, Format], ...] = (("CSV", "csv"), ("JSON", "json"), ("TREC run", "trec"))
@@ -20,16 +19,16 @@ _KINDS: tuple[tuple[str, Format], ...] = (("CSV", "csv"), ("JSON", "json"), ("TR
 
 def panel(parts: Parts) -> None:
     """Draws the panel where it is called."""
-    gr.HTML('<p class="mmb-cost">The results as they are shown, in their order.</p>')
+    told.slot(told.line("The results as they are shown, in their order."))
     with gr.Row():
         buttons = [gr.Button(label, elem_id=f"mmb-export-{kind}", min_width=90) for label, kind in _KINDS]
-    told = gr.HTML(elem_id="mmb-export-told")
+    remark = told.slot("", "mmb-export-told")
     slot = download.slot("mmb-export-file")
     for button, (_, kind) in zip(buttons, _KINDS, strict=True):
         button.click(
             partial(exported, kind),
             [parts.form, parts.ranking],
-            [slot, told],
+            [slot, remark],
             show_progress="hidden",
             queue=False,
             api_visibility="private",
@@ -39,13 +38,9 @@ def panel(parts: Parts) -> None:
 def exported(kind: Format, form: SearchForm | None, ranking: Ranking | None) -> tuple[Any, str]:
     """The file for a slot, and a sentence where there is none."""
     if form is None or ranking is None:
-        return gr.skip(), _sentence("There is nothing to export yet: search first.")
+        return gr.skip(), told.refused("There is nothing to export yet: search first.")
     try:
         file = export(form, ranking, kind)
     except MMRetrievalError as error:
-        return gr.skip(), _sentence(str(error))
+        return gr.skip(), told.refused(str(error))
     return download.handed(file), ""
-
-
-def _sentence(text: str) -> str:
-    return f'<p class="mmb-error" role="alert">{escape(text)}</p>'

@@ -15,6 +15,7 @@ import gradio as gr
 from mmretrieval.errors import UsageError
 from mmretrieval.indexing import IndexReport, Progress
 from mmretrieval.making import index
+from mmretrieval.web.page import told
 from mmretrieval.web.page.parts import Parts
 from mmretrieval.web.page.work import Work
 from mmretrieval.web.refusals import refusal
@@ -30,15 +31,15 @@ def panel(parts: Parts) -> None:
         return
     indexing = Indexing(parts)
     names = [(folder.name or "the folder", number) for number, folder in enumerate(folders)]
-    gr.HTML('<p class="mmb-cost">New and changed pictures are added, and those that are gone are taken out.</p>')
+    told.slot(told.line("New and changed pictures are added, and those that are gone are taken out."))
     folder = gr.Dropdown(names, value=0, label="Folder", visible=len(folders) > 1, elem_id="mmb-folder")
     with gr.Row():
         start = gr.Button(f"Index {names[0][0]}" if len(folders) == 1 else "Index", elem_id="mmb-index")
         stop = gr.Button("Stop", elem_id="mmb-index-stop", interactive=False)
-    told = gr.HTML(elem_id="mmb-index-told")
-    start.click(indexing.run, folder, [told, start, stop], **_QUIET)
+    remark = told.slot("", "mmb-index-told")
+    start.click(indexing.run, folder, [remark, start, stop], **_QUIET)
     stop.click(indexing.stop, None, stop, queue=False, show_progress="hidden", api_visibility="private")
-    gr.on(None, indexing.look, None, [told, start, stop], **_QUIET)
+    gr.on(None, indexing.look, None, [remark, start, stop], **_QUIET)
 
 
 class Indexing:
@@ -99,30 +100,27 @@ class Indexing:
         sentence = refusal(error, self._desk.index)[1]
         for folder in self._desk.allow_index:
             sentence = sentence.replace(str(folder), folder.name or "the folder")
-        return f'<p class="mmb-error" role="alert">{escape(sentence)}</p>'
+        return told.refused(sentence)
 
 
 def _progress_html(progress: Progress | None) -> str:
     if progress is None or not progress.total:
-        told, bar = "Looking for pictures…", "<progress aria-label='Indexing'></progress>"
-    else:
-        what = "captions" if progress.stage == "captions" else "pictures"
-        told = f"{progress.done:,} of {progress.total:,} {what}"
-        bar = f'<progress aria-label="Indexing" max="{progress.total}" value="{progress.done}"></progress>'
-    return f'<div class="mmb-progress">{bar}<p>{told}</p></div>'
+        return told.bar("Indexing", told="Looking for pictures…")
+    what = "captions" if progress.stage == "captions" else "pictures"
+    return told.bar("Indexing", progress.done, progress.total, f"{progress.done:,} of {progress.total:,} {what}")
 
 
 def _report_html(report: IndexReport) -> str:
     """What a run did, and what it could not do, in sentences."""
     counts = {"new or changed": report.indexed, "removed": report.removed, "moved": report.moved}
-    told = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count) or "nothing had changed"
+    changes = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count) or "nothing had changed"
     head = "Stopped" if report.interrupted else "Done"
     notes = [*report.warnings, *(f"{each.path}: {each.reason}" for each in report.skipped[:_MOST_SKIPPED])]
     if (more := len(report.skipped) - _MOST_SKIPPED) > 0:
         notes.append(f"{more:,} further files could not be read; mmretrieval info --files lists them")
     remarks = "".join(f"<li>{escape(note)}</li>" for note in notes)
     skipped = f" {len(report.skipped):,} files could not be read:" if report.skipped else ""
-    facts = f"{head} in {report.seconds:.1f} s: {told}, {report.unchanged:,} as before.{skipped}"
+    facts = f"{head} in {report.seconds:.1f} s: {changes}, {report.unchanged:,} as before.{skipped}"
     listed = f'<ul class="mmb-remarks">{remarks}</ul>' if remarks else ""
     return f'<div class="mmb-progress"><p role="status">{facts}</p>{listed}</div>'
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from html import escape
 from typing import Any
 
 import gradio as gr
@@ -11,7 +10,7 @@ import gradio as gr
 from mmretrieval.errors import UsageError
 from mmretrieval.web.export import Export
 from mmretrieval.web.form import SearchForm
-from mmretrieval.web.page import download
+from mmretrieval.web.page import download, told
 from mmretrieval.web.page.marks import Mark, gathered, grades_of, marked, marks_file, sought_by, with_feedback
 from mmretrieval.web.page.measured import Done, measuring
 from mmretrieval.web.page.parts import Parts
@@ -26,7 +25,7 @@ _QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"
 def panel(parts: Parts) -> None:
     """Draws the panel where it is called, and takes the marks that visitors give in the gallery."""
     marking = Marking(parts)
-    counts = gr.HTML(marking.counts(None, ()), elem_id="mmb-marks")
+    counts = told.slot(marking.counts(None, ()), "mmb-marks")
     with gr.Row():
         feedback = gr.Button("Search with these marks", variant="primary", elem_id="mmb-feedback", interactive=False)
         plain = gr.Button("Search without them", elem_id="mmb-without", interactive=False)
@@ -48,23 +47,23 @@ def panel(parts: Parts) -> None:
 
 
 def _measuring_panel(parts: Parts, marking: Marking) -> None:
-    gr.HTML("<h4>How good are these settings on your marks?</h4>", elem_classes="mmb-heading")
-    cost = gr.HTML(marking.cost(None, ()), elem_id="mmb-measure-cost")
+    told.slot('<h3 class="mmb-heading">How good are these settings on your marks?</h3>')
+    cost = told.slot(marking.cost(None, ()), "mmb-measure-cost")
     with gr.Row():
         alone = gr.Button("Measure", elem_id="mmb-measure")
         keep = gr.Button("Keep as A", elem_id="mmb-keep")
         compare = gr.Button("Compare with A", elem_id="mmb-compare", interactive=False)
         stop = gr.Button("Stop", elem_id="mmb-measure-stop", interactive=False)
         save = gr.Button("Save marks", elem_id="mmb-save-marks")
-    kept, told = gr.HTML(elem_id="mmb-kept"), gr.HTML(elem_id="mmb-figures")
+    kept, figures = told.slot("", "mmb-kept"), told.slot("", "mmb-figures")
     first, slot = gr.State(None), download.slot("mmb-marks-file")
-    inputs, out = [parts.form, parts.marks], [told, stop]
+    inputs, out = [parts.form, parts.marks], [figures, stop]
     gr.on([parts.marks.change, parts.form.change], marking.cost, inputs, cost, queue=False, **_QUIET)
     alone.click(marking.measure, inputs, out, concurrency_limit=None, **_QUIET)
     keep.click(_kept, parts.form, [first, kept, compare], queue=False, **_QUIET)
     compare.click(marking.measure, [*inputs, first], out, concurrency_limit=None, **_QUIET)
     stop.click(marking.stop, None, stop, queue=False, **_QUIET)
-    save.click(_saved, parts.marks, [slot, told], queue=False, **_QUIET)
+    save.click(_saved, parts.marks, [slot, figures], queue=False, **_QUIET)
 
 
 class Marking:
@@ -91,15 +90,15 @@ class Marking:
     def counts(self, form: SearchForm | None, marks: Sequence[Mark]) -> str:
         """How many marks there are, and what the search uses of them, as HTML."""
         if form is None:
-            return _line("Search first, then mark what is relevant and what is not with ✓ and ✗ on the pictures.")
+            return told.line("Search first, then mark what is relevant and what is not with ✓ and ✗ on the pictures.")
         grades = list(grades_of(marks, form).values())
         right, wrong = sum(grades), len(grades) - sum(grades)
         others = len({mark.sought.model_dump_json() for mark in marks}) - bool(grades)
         more = f" Other searches have marks, too: {others}." if others else ""
         used = f" This search uses {len(form.like)} as examples." if form.like or form.unlike else ""
         if not grades:
-            return _line(f"Nothing is marked here yet: use ✓ and ✗ on the pictures.{used}{more}")
-        return _line(f"Marked here: {right} relevant, {wrong} not relevant.{used}{more}")
+            return told.line(f"Nothing is marked here yet: use ✓ and ✗ on the pictures.{used}{more}")
+        return told.line(f"Marked here: {right} relevant, {wrong} not relevant.{used}{more}")
 
     def ready(self, form: SearchForm | None, marks: tuple[Mark, ...]) -> tuple[Any, ...]:
         """The counts, and which buttons can be used."""
@@ -128,16 +127,16 @@ class Marking:
         judged = gathered(marks)
         right = sum(max(grades.values()) >= 1 for grades in judged.qrels.values())
         if form is None or not right:
-            return _line("Mark at least one relevant picture; ten searches or more tell something.")
-        told = f"Measuring searches {right} {'time' if right == 1 else 'times'} with these settings"
-        told += f" ({settings_words(form)})"
+            return told.line("Mark at least one relevant picture; ten searches or more tell something.")
+        said = f"Measuring searches {right} {'time' if right == 1 else 'times'} with these settings"
+        said += f" ({settings_words(form)})"
         if form.asks:
             try:
                 calls = sum(each.calls for each in self._desk.planned(form))
             except Exception as error:  # noqa: BLE001 - whatever it is, a visitor gets a sentence, and the log the rest
                 return self._error(error)
-            told += f", and asks the language model at most {calls * right:,} times"
-        return _line(f"{told}.")
+            said += f", and asks the language model at most {calls * right:,} times"
+        return told.line(f"{said}.")
 
     def measure(
         self, form: SearchForm | None, marks: tuple[Mark, ...], request: gr.Request, other: SearchForm | None = None
@@ -177,33 +176,25 @@ class Marking:
         return refusal(error, self._desk.index)[1]
 
     def _error(self, error: Exception) -> str:
-        return f'<p class="mmb-error" role="alert">{escape(self._sentence(error))}</p>'
+        return told.refused(self._sentence(error))
 
 
 def _watched(work: Work[Done, str]) -> Iterator[tuple[str, Any]]:
-    for told in work.watch():
-        done, total = told or (0, 1)
-        shown = (
-            f'<div class="mmb-progress"><progress aria-label="Measuring" max="{total}" value="{done}"></progress>'
-            f"<p>{done} of {total} searches</p></div>"
-        )
-        yield shown, gr.update(interactive=True)
+    for far in work.watch():
+        done, total = far or (0, 0)
+        yield told.bar("Measuring", done, total, f"{done} of {total} searches"), gr.update(interactive=True)
 
 
 def _kept(form: SearchForm | None) -> tuple[Any, str, Any]:
     if form is None:
-        return gr.skip(), _line("Search first: there are no settings to keep yet."), gr.skip()
-    told = f"A is: {settings_words(form)}. Change the settings, search again, and compare."
-    return form, _line(told), gr.update(interactive=True)
+        return gr.skip(), told.line("Search first: there are no settings to keep yet."), gr.skip()
+    said = f"A is: {settings_words(form)}. Change the settings, search again, and compare."
+    return form, told.line(said), gr.update(interactive=True)
 
 
 def _saved(marks: tuple[Mark, ...]) -> tuple[Any, Any]:
     text, notes = marks_file(marks)
     if not text:
-        return gr.skip(), _line(" ".join(notes) or "There are no marks to save yet.")
+        return gr.skip(), told.line(" ".join(notes) or "There are no marks to save yet.")
     file = Export(text, "application/x-ndjson", "marks.jsonl")
-    return download.handed(file), _line(" ".join(notes)) if notes else gr.skip()
-
-
-def _line(text: str) -> str:
-    return f'<p class="mmb-cost">{escape(text)}</p>'
+    return download.handed(file), told.line(" ".join(notes)) if notes else gr.skip()

@@ -6,7 +6,7 @@ A search never reranks by itself: it happens on a click, after the cost was told
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any
@@ -16,21 +16,27 @@ from pydantic import ValidationError
 
 from mmretrieval import registry
 from mmretrieval.errors import MissingPrerequisite, UsageError
-from mmretrieval.types import Ranking
+from mmretrieval.types import Hit, Ranking
 from mmretrieval.web.form import SearchForm
+from mmretrieval.web.page import told
 from mmretrieval.web.page.badges import badge, steps_html
 from mmretrieval.web.page.costs import cost_line
+from mmretrieval.web.page.html import shortened
 from mmretrieval.web.page.marks import Mark
 from mmretrieval.web.page.parts import Parts
 from mmretrieval.web.page.rerunning import Done, Far, rerank, with_depth
 from mmretrieval.web.page.seen import seen_html
-from mmretrieval.web.page.sides import sides_html
+from mmretrieval.web.page.sides import sides_html, worth_showing
 from mmretrieval.web.page.work import Work
 from mmretrieval.web.refusals import refusal
 from mmretrieval.web.results import thumbnail_url
 
-BEFORE, AFTER = "Before", "Reranked"
-_DEPTH, _DEEPEST, _ROWS = 16, 100, 24
+BEFORE, AFTER, SO_FAR = "Before", "Reranked", "So far"
+_DEPTH, _DEEPEST = 16, 100
+_FEWEST_ROWS, _MOST_ROWS = 8, 24
+_LONGEST_LABEL = 72
+_FIRST = "Search first; then the best of what was found can be ranked again."
+_CHOOSE = "Choose a method, and its cost is told here before anything is spent."
 _SIDE = 128  # of a thumbnail in the two columns
 _PATIENCE = 0.3  # seconds between two looks at how far it is
 
@@ -52,21 +58,23 @@ class Outputs:
 def panel(parts: Parts) -> None:
     """Draws the panel where it is called."""
     reranking = Reranking(parts)
-    chosen, depth = _wishes()
-    cost = gr.HTML(reranking.cost([], _DEPTH, None), elem_id="mmb-cost")
+    with gr.Column(elem_classes="mmb-form"):
+        chosen, depth = _wishes()
+    cost = told.slot(told.line(_FIRST), "mmb-cost")
     with gr.Row():
         run = gr.Button("Rerank", variant="primary", elem_id="mmb-run", interactive=False)
         stop = gr.Button("Stop", elem_id="mmb-stop", interactive=False)
-    progress = gr.HTML('<div class="mmb-progress"></div>', elem_id="mmb-progress")
-    which = gr.Radio([AFTER, BEFORE], value=AFTER, label="Order of the results", visible=False, elem_id="mmb-which")
-    sides = gr.HTML(elem_id="mmb-sides")
-    steps = gr.HTML(elem_id="mmb-steps")
+    progress = told.slot('<div class="mmb-progress"></div>', "mmb-progress")
+    which = gr.Radio(
+        [AFTER, BEFORE], value=AFTER, label="The results show the order", interactive=False, elem_id="mmb-which"
+    )
+    sides, steps = told.slot("", "mmb-sides"), told.slot("", "mmb-steps")
     with gr.Accordion("What the language model saw and wrote", open=False, visible=False, elem_id="mmb-look") as look:
-        seen = gr.HTML()
+        seen = told.slot("", "mmb-seen")
     out = Outputs(progress, sides, steps, run, stop, which, look, gr.State(None, time_to_live=3600))
     wishes, quiet = [chosen, depth, parts.form], {"show_progress": "hidden", "api_visibility": "private"}
-    told = [chosen.change, depth.release, parts.form.change]
-    gr.on(told, reranking.cost, wishes, cost, queue=False, **quiet)
+    changes = [chosen.change, depth.release, parts.form.change]
+    gr.on(changes, reranking.cost, wishes, cost, concurrency_limit=None, trigger_mode="always_last", **quiet)
     gr.on([chosen.change, parts.form.change], _ready, [chosen, parts.form], run, queue=False, **quiet)
     to = [*(getattr(out, name) for name in Outputs.__slots__), *parts.outputs]
     run.click(reranking.run, [*wishes, parts.marks], to, concurrency_limit=None, **quiet)
@@ -92,6 +100,7 @@ def _wishes() -> tuple[Any, Any]:
         _DEPTH,
         step=1,
         label="How many of the best they look at",
+        buttons=[],
         elem_id="mmb-depth",
     )
     return chosen, depth
@@ -107,7 +116,7 @@ def choices() -> list[tuple[str, str]]:
             continue  # not installed here, so nobody can choose it
         if "open_encoder" not in inspect.signature(method).parameters:
             about = (inspect.getdoc(method) or name).partition("\n")[0]
-            found.append((f"{name}: {about}", name))
+            found.append((shortened(f"{name}: {about}", _LONGEST_LABEL), name))
     return found
 
 
@@ -119,17 +128,16 @@ class Reranking:
         self._running: dict[str, Work[Far, Done]] = {}
         self._paces: dict[str, float] = {}
 
-    def cost(self, chosen: list[str], depth: float, form: SearchForm | None) -> str:
-        """The cost of what is chosen, or why it cannot be done, as HTML."""
-        if form is None:
-            return _line("Search first; then the best of what was found can be ranked again.")
-        if not chosen:
-            return _line("Choose a method, and its cost is told here before anything is spent.")
+    def cost(self, chosen: list[str], depth: float, form: SearchForm | None) -> Iterator[str]:
+        """The cost of what is chosen, or why it cannot be done, as HTML; the first time the model has to be opened."""
+        if form is None or not chosen:
+            yield told.line(_FIRST if form is None else _CHOOSE)
+            return
+        yield told.line("Working out what this costs…")
         try:
-            told = cost_line(self._desk.planned(_with_rerank(form, chosen, depth)), self._paces)
+            yield told.line(cost_line(self._desk.planned(_with_rerank(form, chosen, depth)), self._paces))
         except Exception as error:  # noqa: BLE001 - whatever it is, a visitor gets a sentence, and the log the rest
-            return self._error(error)
-        return _line(told)
+            yield self._error(error)
 
     def run(
         self, chosen: list[str], depth: float, form: SearchForm | None, marks: tuple[Mark, ...], request: gr.Request
@@ -176,11 +184,11 @@ class Reranking:
                 self._paces[step.name] = step.seconds / step.calls
         return self._updates(
             progress=_done_html(done.after, stopped=stopped),
-            sides=_sides(done.before, done.after, AFTER),
+            sides=self._sides(done.before, done.after.hits, AFTER),
             steps=steps_html(done.after.steps),
             run=gr.update(interactive=True),
             stop=gr.update(interactive=False),
-            which=gr.update(visible=True, value=AFTER),
+            which=gr.update(interactive=True, value=AFTER),
             look=gr.update(visible=True, open=False),
             done=done,
             results=self._parts.shown(done.form, done.after, marks),
@@ -193,9 +201,24 @@ class Reranking:
             if far is not None and far is not latest:
                 is_other = latest is None or far.order != latest.order
                 yield self._updates(
-                    progress=_far_html(far), sides=_sides(far.before, far.order, "So far") if is_other else gr.skip()
+                    progress=_far_html(far),
+                    sides=self._sides(far.before, far.order, SO_FAR) if is_other else gr.skip(),
                 )
                 latest = far
+
+    def _sides(self, before: Ranking, after: Sequence[Hit], name: str) -> str:
+        """Reasons are told at the end alone: before that, many say only that nothing was asked yet."""
+        rows = worth_showing(before.hits, after, _FEWEST_ROWS, _MOST_ROWS)
+        shown = before.hits[:rows], after[:rows]
+        with self._desk.reading() as collection:
+            records = collection.records(list({hit.id for hits in shown for hit in hits}))
+        return sides_html(
+            *shown,
+            lambda each: thumbnail_url(each, _SIDE),
+            names=("Search alone", name),
+            titles={record.id: record.caption or record.path for record in records},
+            whys=name != SO_FAR,
+        )
 
     def _updates(self, *, results: tuple[Any, ...] | None = None, **changed: Any) -> tuple[Any, ...]:
         """One value for each component of `Outputs`, then those of the results; what is not named stays as it is."""
@@ -203,7 +226,7 @@ class Reranking:
         return (*own, *(results or (gr.skip(),) * len(self._parts.outputs)))
 
     def _error(self, error: Exception) -> str:
-        return f'<p class="mmb-error" role="alert">{escape(refusal(error, self._desk.index)[1])}</p>'
+        return told.refused(refusal(error, self._desk.index)[1])
 
 
 def _with_rerank(form: SearchForm | None, chosen: list[str], depth: float) -> SearchForm:
@@ -218,32 +241,18 @@ def _with_rerank(form: SearchForm | None, chosen: list[str], depth: float) -> Se
         raise UsageError(f"the methods are not understood: {error.errors()[0]['msg']}") from error
 
 
-def _sides(before: Ranking, after: Any, name: str) -> str:
-    hits = after.hits if isinstance(after, Ranking) else after
-    return sides_html(
-        before.hits[:_ROWS], hits[:_ROWS], lambda each: thumbnail_url(each, _SIDE), names=("Search alone", name)
-    )
-
-
 def _far_html(far: Far | None) -> str:
     if far is None or not far.planned:
-        return (
-            '<div class="mmb-progress"><progress aria-label="Reranking"></progress><p role="status">Starting…</p></div>'
-        )
-    told = f"{escape(far.stage)}: {far.done} of at most {far.planned} answers"
-    return (
-        f'<div class="mmb-progress"><progress aria-label="Reranking" max="{far.planned}" value="{far.done}"></progress>'
-        f"<p>{told}</p></div>"
-    )
+        return told.bar("Reranking", told="Starting…")
+    return told.bar("Reranking", far.done, far.planned, f"{far.stage}: {far.done} of at most {far.planned} answers")
 
 
 def _done_html(ranking: Ranking, *, stopped: bool) -> str:
-    worst = next((step for step in ranking.steps if step.status in ("partial", "fallback")), None)
-    told = "Stopped: this is the best order so far." if stopped else "Done."
-    shown = f" {badge(worst.status)}" if worst is not None else ""
+    said = "Stopped: this is the best order so far." if stopped else "Done."
+    shown = "".join(f" {badge(step.status)}" for step in ranking.steps if step.status != "ok")
     remarks = "".join(f"<li>{escape(warning)}</li>" for warning in ranking.warnings)
     more = f'<ul class="mmb-remarks">{remarks}</ul>' if remarks else ""
-    return f'<div class="mmb-progress"><p role="status">{told}{shown}</p>{more}</div>'
+    return f'<div class="mmb-progress"><p role="status">{said}{shown}</p>{more}</div>'
 
 
 def _looked_at(done: Done | None) -> str:
@@ -252,7 +261,3 @@ def _looked_at(done: Done | None) -> str:
 
 def _ready(chosen: list[str], form: SearchForm | None) -> Any:
     return gr.update(interactive=bool(chosen) and form is not None)
-
-
-def _line(text: str) -> str:
-    return f'<p class="mmb-cost">{escape(text)}</p>'

@@ -6,7 +6,7 @@ them need no script: a row is one unit of the drawing's height.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 
 from mmretrieval.types import Hit
@@ -18,19 +18,36 @@ _WIDTH = 100  # units of the drawing between the columns
 Picture = Callable[[str], str]  # the address of a thumbnail, by id
 
 
-def sides_html(before: Sequence[Hit], after: Sequence[Hit], picture: Picture, *, names: tuple[str, str]) -> str:
-    """Both orders, best first; `names` stand above them. Empty orders give a sentence."""
+def sides_html(
+    before: Sequence[Hit],
+    after: Sequence[Hit],
+    picture: Picture,
+    *,
+    names: tuple[str, str],
+    titles: Mapping[str, str] | None = None,
+    whys: bool = True,
+) -> str:
+    """Both orders, best first; `names` stand above them. Empty orders give a sentence.
+
+    `titles` say what a picture shows, by its id, which stands there without one; `whys` tells the reasons of `after`.
+    """
     if not before and not after:
         return '<p class="mmb-empty">Neither order holds a picture.</p>'
-    moved = movements(before, after)
-    rows = max(len(before), len(after))
-    left = "".join(_old_row(rank, hit, picture) for rank, hit in enumerate(before, start=1))
-    right = "".join(_new_row(movement, picture) for movement in moved)
+    moved, rows = movements(before, after), max(len(before), len(after))
+    known = titles or {}
+    left = "".join(_old_row(rank, hit, picture, known) for rank, hit in enumerate(before, start=1))
+    right = "".join(_new_row(movement, picture, known, whys=whys) for movement in moved)
     return (
+        f'<p class="mmb-sum">{escape(summed_up(before, after))}</p>'
         f'<section class="mmb-sides" aria-label="Before and after" style="--mmb-rows:{rows}">'
-        f"{_column(names[0], left, 'before')}{_lines(moved, rows)}{_column(names[1], right, 'after')}"
-        f'</section><p class="mmb-sum" role="status">{escape(summed_up(before, after))}</p>'
+        f"{_column(names[0], left, 'before')}{_lines(moved, rows)}{_column(names[1], right, 'after')}</section>"
     )
+
+
+def worth_showing(before: Sequence[Hit], after: Sequence[Hit], least: int, most: int) -> int:
+    """How many rows tell all that moved: up to the last place that changed, within these bounds."""
+    changed = [rank for rank, pair in enumerate(zip(before, after, strict=False), start=1) if pair[0].id != pair[1].id]
+    return min(most, max([least, *changed]))
 
 
 def summed_up(before: Sequence[Hit], after: Sequence[Hit]) -> str:
@@ -58,24 +75,30 @@ def _column(name: str, rows: str, kind: str) -> str:
     )
 
 
-def _old_row(rank: int, hit: Hit, picture: Picture) -> str:
+def _old_row(rank: int, hit: Hit, picture: Picture, titles: Mapping[str, str]) -> str:
     return (
-        f'<li class="mmb-row">{_thumb(hit, picture)}<span class="mmb-rank">{rank}</span>'
-        f'<span class="mmb-who"><span class="mmb-id">{escape(hit.id)}</span></span></li>'
+        f'<li class="mmb-row" data-id="{escape(hit.id)}">{_thumb(hit, picture)}<span class="mmb-rank">{rank}</span>'
+        f'<span class="mmb-who">{_title(hit, titles)}</span></li>'
     )
 
 
-def _new_row(movement: Movement, picture: Picture) -> str:
+def _new_row(movement: Movement, picture: Picture, titles: Mapping[str, str], *, whys: bool) -> str:
     hit = movement.hit
     shift = str(abs(movement.places)) if movement.places else ""
-    why = f'<span class="mmb-why" title="{escape(hit.why)}">{escape(hit.why)}</span>' if hit.why else ""
+    why = f'<span class="mmb-why" title="{escape(hit.why)}">{escape(hit.why)}</span>' if hit.why and whys else ""
     return (
-        f'<li class="mmb-row">{_thumb(hit, picture)}<span class="mmb-rank">{movement.rank}</span>'
+        f'<li class="mmb-row" data-id="{escape(hit.id)}">{_thumb(hit, picture)}'
+        f'<span class="mmb-rank">{movement.rank}</span>'
         f'<span class="mmb-shift mmb-{movement.kind}" title="{escape(movement.words)}">'
         f'<span aria-hidden="true">{_SIGNS[movement.kind]}{shift}</span>'
         f'<span class="mmb-unseen">{escape(movement.words)}</span></span>'
-        f'<span class="mmb-who"><span class="mmb-id">{escape(hit.id)}</span>{why}</span></li>'
+        f'<span class="mmb-who">{_title(hit, titles)}{why}</span></li>'
     )
+
+
+def _title(hit: Hit, titles: Mapping[str, str]) -> str:
+    title = titles.get(hit.id) or hit.id
+    return f'<span class="mmb-title" title="{escape(f"{hit.id}: {title}")}">{escape(title)}</span>'
 
 
 def _thumb(hit: Hit, picture: Picture) -> str:
