@@ -104,11 +104,12 @@ def _rail(desk: Desk) -> list[Section]:
 
 
 def _results(desk: Desk, sections: tuple[Section, ...]) -> Parts:
+    form, ranking, marks = gr.State(None), gr.State(None), gr.State(())  # among the tabs they would count as tabs
     with gr.Tabs(elem_id="mm-tabs"):
         with gr.Tab("Results", id="results"):
             status = gr.HTML(_welcome(), elem_id="mm-status", js_on_load=_STATUS, **PLAIN)
             found = gr.HTML(landing_html(desk.collection), elem_id="mm-found", js_on_load=_GALLERY, **PLAIN)
-        parts = Parts(desk, gr.State(None), gr.State(None), gr.State(()), found, status, sections)
+        parts = Parts(desk, form, ranking, marks, found, status, sections)
         for title, panel in panels(desk):
             with gr.Tab(title, id=title.lower().replace(" ", "-")):
                 panel(parts)
