@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StringConstraints
 
 from mmretrieval.errors import UsageError
 from mmretrieval.types import MINUS_WEIGHT, Compose, Part, Query
@@ -37,8 +37,14 @@ def _without_nul(text: str) -> str:
     return text
 
 
+def _not_blank(text: str) -> str:
+    if not text.strip():
+        raise ValueError("words are missing here")
+    return text.strip()
+
+
 Words = Annotated[str, StringConstraints(max_length=LONGEST_TEXT), AfterValidator(_without_nul)]
-SomeWords = Annotated[Words, StringConstraints(min_length=1, strip_whitespace=True)]
+SomeWords = Annotated[Words, AfterValidator(_not_blank)]
 Id = Annotated[str, StringConstraints(min_length=1, max_length=1000), AfterValidator(_without_nul)]
 Token = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{16,64}$")]
 Spec = Annotated[str, StringConstraints(min_length=1, max_length=300), AfterValidator(_checked_spec)]
@@ -100,8 +106,8 @@ class SearchForm(BaseModel):
     rewrite: tuple[Spec, ...] = Field(default=(), max_length=3)
     refine: tuple[Spec, ...] = Field(default=(), max_length=3)
     rerank: tuple[Spec, ...] = Field(default=(), max_length=3)
-    collapse: bool | Cosine = False
-    cutoff: bool | Part01 = False
+    collapse: StrictBool | Cosine = False
+    cutoff: StrictBool | Part01 = False
     top_k: int = Field(default=24, ge=1, le=MOST_HITS)
     offset: int = Field(default=0, ge=0, le=FARTHEST)
     max_calls: int | None = Field(default=None, ge=0, le=MOST_CALLS)

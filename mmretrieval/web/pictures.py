@@ -42,6 +42,10 @@ class Pictures:
         self._lock = threading.Lock()
         self._decoding = threading.Semaphore(at_once)
 
+    @property
+    def bytes_kept(self) -> int:
+        return self._bytes
+
     def get(self, collection: Collection, record_id: str, side: int = CARD) -> Encoded:
         """The picture of a record, its longer side at most `side`, which is one of SIDES.
 
