@@ -36,8 +36,14 @@ $(VENV)/.stamp-dev: pyproject.toml | $(BIN)/python
 demo: $(VENV)/.stamp-app
 	$(BIN)/mmretrieval demo --out demo
 
-app: $(VENV)/.stamp-app
-	$(BIN)/python apps/gradio_app.py
+# The page's sliders between looks and captions need vectors of the captions, too.
+demo/.stamp-captions: | $(VENV)/.stamp-app
+	test -e demo/index/catalog.sqlite || $(BIN)/mmretrieval demo --out demo
+	$(BIN)/mmretrieval index demo/world --index demo/index --captions clip
+	@touch $@
+
+app: $(VENV)/.stamp-app demo/.stamp-captions
+	$(BIN)/mmretrieval app --index demo/index --mllm demo
 
 test: $(VENV)/.stamp-dev
 	$(BIN)/python -m pytest
