@@ -58,9 +58,10 @@ def test_a_search_by_a_picture_alone_says_that_there_were_no_words(place):
     found = told("search", "--index", "idx", "--image", "id:n3", "--hybrid", "rrf", cwd=place)
     assert found["hits"][0]["id"] == "n3"
     assert [(step["name"], step["status"]) for step in found["steps"][:2]] == [
-        ("bm25", "partial"),
-        ("caption", "partial"),
+        ("bm25", "ok"),
+        ("caption", "ok"),
     ]
+    assert found["status"] == "ok"
 
 
 def test_eval_fits_a_blend_and_later_searches_use_it(place):

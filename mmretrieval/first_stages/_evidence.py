@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 
-from mmretrieval.first_stages._words import words_of
+from mmretrieval.first_stages._words import for_captions, words_of
 from mmretrieval.types import Hit, Query, Ranking
 
 if TYPE_CHECKING:
@@ -123,10 +123,11 @@ def gathered(
     lists: list[list[_List]] = [[] for _ in queries]
     warnings: list[list[str]] = [[] for _ in queries]
     for channel in channels:
-        able = [at for at, query in enumerate(queries) if words_of(query) or not channel.needs_words]
-        rankings = channel.stage.search([queries[at] for at in able], depth) if able else []
+        asked = [for_captions(query) if channel.needs_words else query for query in queries]
+        able = [at for at, query in enumerate(asked) if words_of(query) or not channel.needs_words]
+        rankings = channel.stage.search([asked[at] for at in able], depth) if able else []
         for at, ranking in zip(able, rankings, strict=True):
-            lists[at].append(_List(queries[at], channel, ranking.hits))
+            lists[at].append(_List(asked[at], channel, ranking.hits))
             warnings[at] += ranking.warnings
     sample = _sample(collection) if method == "blend" else frozenset()
     for channel in channels:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
-from mmretrieval.types import Query, Ranking, Step
+from mmretrieval.types import Part, Query, Ranking, Step
 
 _END = re.compile(r"(?<=[.!?;。！？])\s+|\n+")
 
@@ -24,6 +25,23 @@ def words_of(query: Query) -> str:
     return "\n".join(text for text in texts if text.strip())
 
 
+def for_captions(query: Query) -> Query:
+    """The query as captions are asked with it beside a search by looks.
+
+    With a picture, words are a change to it: most of what is sought stands in none of them, so they find the captions
+    of other pictures. Of such a query only the target stays, which describes the whole. A picture that does not lead
+    there, with a weight of 0 or less, leaves the words what they are.
+    """
+    shown = query.has_image and query.weights.get("image", 1.0) > 0
+    if not shown and not any(_is_picture(part) and part.weight > 0 for part in query.parts):
+        return query
+    return replace(query, text="", parts=tuple(part for part in query.parts if _is_picture(part)))
+
+
+def _is_picture(part: Part) -> bool:
+    return not part.text.strip()
+
+
 def sentences(text: str) -> list[str]:
     """The sentences of a text, without blank ones."""
     return [each for each in (piece.strip() for piece in _END.split(text)) if each]
@@ -36,3 +54,4 @@ def no_words(query: Query, name: str) -> Ranking:
 
 
 NO_WORDS = "the query has none that lead towards something"
+A_CHANGE = "beside a picture the words of the query are a change to it, and a caption tells nothing of one"

@@ -1,8 +1,9 @@
 """Hybrid search: pictures by their vectors, and captions and metadata by their words, in one ranking.
 
-Several searches for the same thing are joined by OR: a picture may stand high for its looks, or for its caption. (A
-picture and a change to it are joined by AND, within dense search.) The words of a query go to the captions, whatever
-else it holds goes to dense search alone; a query without words is a dense search.
+Several searches for the same thing are joined by OR: a picture may stand high for its looks, or for its caption. The
+words of a query go to the captions, whatever else it holds goes to dense search alone; a query without words is a
+dense search. So is a picture and a change to it, which dense search joins by AND: captions that have the words of the
+change are mostly those of other pictures (assets/reports/hybrid-composed.md). A described target goes to the captions.
 
 "rrf" adds 1 / (60 + rank) over the searches; it needs nothing to be known about their scores. "blend" adds calibrated
 scores with weights that sum to 1, see `_evidence`; it keeps what ranks throw away, how much better the first is than
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from mmretrieval.errors import UsageError
 from mmretrieval.first_stages._evidence import DEPTH, Channel, Collection, Evidence, Method, gathered
-from mmretrieval.first_stages._words import NO_WORDS
+from mmretrieval.first_stages._words import A_CHANGE, NO_WORDS, words_of
 from mmretrieval.stages import FirstStage
 from mmretrieval.types import Hit, Query, Ranking, Step
 
@@ -98,7 +99,7 @@ class Hybrid(FirstStage):
             for row in evidence.order(added)[:top_k]
         ]
         steps = [
-            Step(channel.name, status="partial", note=NO_WORDS)
+            Step(channel.name, note=A_CHANGE if words_of(evidence.query) else NO_WORDS)
             for channel in self.channels
             if channel.name not in evidence.channels
         ]

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from mmretrieval.errors import UsageError
 from mmretrieval.first_stages._evidence import DEPTH, SAMPLE
+from mmretrieval.first_stages._words import A_CHANGE, NO_WORDS
 from mmretrieval.first_stages.bm25 import Bm25
 from mmretrieval.first_stages.dense import Dense
 from mmretrieval.first_stages.hybrid import WEIGHTS, Hybrid
-from mmretrieval.types import Query
+from mmretrieval.types import Part, Query
 
 WORDS = ["red", "soup", "heron", "reeds", "boat", "sea"]
 
@@ -88,8 +89,8 @@ def test_reciprocal_ranks_equal_a_table_by_hand():
     collection.matrix = np.eye(16, dtype=np.float32)[:4]
     collection.captions = ["heron", "", "heron heron", "sea"]
     _, _, hybrid = stages(collection)
-    # like p0: ranks 1, 2, 3, 4 by looks (ties by id); by words p2 first (heron twice), then p0, and no others
-    [ranking] = hybrid.search([Query("q", text="heron", image_id="p0000", weights={"image": 1})], 4)
+    # each has a rank from 1 to 4 by looks; by words p2 comes first (heron twice), then p0, and no others
+    [ranking] = hybrid.search([Query("q", image_id="p0000", target="heron")], 4)
     by_words = {"p0002": 1 / 61, "p0000": 1 / 62}
     by_looks = {hit.id: hit.scores["image"] for hit in ranking.hits}
     assert sorted(by_looks.values(), reverse=True) == [1 / 61, 1 / 62, 1 / 63, 1 / 64]
@@ -190,19 +191,50 @@ def test_a_query_without_words_is_a_dense_search_and_says_so(method):
     [ranking] = hybrid.search([query], 10)
     assert ranking.ids == dense.search([query], 10)[0].ids
     assert ranking.ids[:2] == ["p0007", "p0001"]
-    assert [(step.name, step.status) for step in ranking.steps] == [("bm25", "partial")]
+    assert [(step.name, step.status, step.note) for step in ranking.steps] == [("bm25", "ok", NO_WORDS)]
     assert set(ranking.hits[0].scores) == {"image"}
     assert ranking.warnings == ()
 
 
-def test_the_words_of_a_composed_query_go_to_the_captions_and_its_shares_add_up():
+@pytest.mark.parametrize("method", ["rrf", "blend"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        Query("q", text="red boat", image_id="p0005"),
+        Query("q", text="red boat", parts=(Part(image_id="p0005"),)),
+        Query("q", image_id="p0005", parts=(Part(text="red boat"),)),
+    ],
+)
+def test_a_picture_and_a_change_to_it_are_a_dense_search_and_its_shares_add_up(query, method):
     collection = Pictures(80)
-    _, _, hybrid = stages(collection, method="blend")
-    [ranking] = hybrid.search([Query("q", text="red boat", image_id="p0005", exclude=frozenset({"p0005"}))], 80)
-    assert any(hit.scores["bm25"] > 0 for hit in ranking.hits)
-    for hit in ranking.hits:
-        assert set(hit.shares) == {"image", "text"}
+    dense, _, hybrid = stages(collection, method=method)
+    [ranking] = hybrid.search([query], 80)
+    assert ranking.ids == dense.search([query], 80)[0].ids
+    assert [(step.name, step.status, step.note) for step in ranking.steps] == [("bm25", "ok", A_CHANGE)]
+    for hit in ranking.hits if method == "blend" else ():
+        assert set(hit.scores) == {"image"}
         assert sum(hit.shares.values()) == pytest.approx(hit.scores["image"], abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        (Query("q", text="red boat", image_id="p0005", weights={"image": 0}), "red boat"),
+        (Query("q", text="red boat", parts=(Part(image_id="p0005", weight=-0.5),)), "red boat"),
+        (Query("q", text="red boat", like=("p0005",)), "red boat"),
+        (Query("q", text="less red", image_id="p0005", target="a boat on the sea"), "a boat on the sea"),
+    ],
+)
+def test_captions_are_asked_for_words_that_describe_what_is_sought(query, words):
+    collection = Pictures(80)
+    _, bm25, hybrid = stages(collection, method="blend")
+    scores = {hit.id: hit.score for hit in bm25.search([Query("w", text=words)], 80)[0].hits}
+    unit = bm25.full_score(Query("w", text=words)) * 2  # half of the weight is that of looks
+    [ranking] = hybrid.search([query], 80)
+    assert len(scores) > 10
+    assert {hit.id: hit.scores["bm25"] for hit in ranking.hits} == pytest.approx(
+        {name: scores.get(name, 0.0) / unit for name in ranking.ids}
+    )
 
 
 @pytest.mark.parametrize("size", [0, 1, 2, 3])
