@@ -2,21 +2,27 @@
 
 Standardising makes noise as loud as knowledge: a model whose log-odds for twenty candidates lie within a tenth of a
 nat has seen no difference between them, and would still turn the list round. So its share shrinks as long as its
-numbers spread by less than a nat, which is what a model has to tell apart to pass for one that sees at all. With a
-share of 1 nothing is shrunk: that is the paper's form.
+numbers spread by less than a nat, which is what a model has to tell apart to pass for one that sees at all. For grades
+from 0 to 10 it is one grade, the least difference that a model writes. With a share of 1 nothing is shrunk: that is the
+paper's form.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from statistics import pstdev
+from statistics import fmean, pstdev
 
-NAT = 1.0
+UNIT = 1.0  # a nat, or a grade
 
 
-def sure_share(alpha: float, values: Sequence[float | None], unit: float = NAT) -> float:
-    """The share `alpha`, less where the values (log-odds, log-probabilities) deviate by less than a `unit`."""
-    known = [value for value in values if value is not None]
-    if alpha == 1 or len(known) < 2:
+def sure_share(alpha: float, values: Sequence[float | None]) -> float:
+    """The share `alpha`, less where the values (log-odds, log-probabilities, grades) deviate by less than a UNIT."""
+    return sure_share_of_looks(alpha, [[value for value in values if value is not None]])
+
+
+def sure_share_of_looks(alpha: float, looks: Sequence[Sequence[float]]) -> float:
+    """The same for values that compare only within a look at a few candidates: by their mean deviation."""
+    spreads = [pstdev(values) for values in looks if len(values) > 1]
+    if alpha == 1 or not spreads:
         return alpha
-    return alpha * min(1.0, pstdev(known) / unit)
+    return alpha * min(1.0, fmean(spreads) / UNIT)

@@ -55,7 +55,10 @@ class Groupwise(Reranker):
         alpha: float = ALPHA,
         join: Join = "z",
     ) -> None:
-        """`repeats` deals the candidates out so often and takes the mean; `alpha` and `join` are those of `_blend`."""
+        """`repeats` deals the candidates out so often and takes the mean; `alpha` and `join` are those of `_blend`.
+
+        A model whose grades are nearly alike gets less than its share `alpha`, see `_sureness`.
+        """
         most = MOST_NUMBERED if read == "choice" else 20
         if read not in ("grades", "choice") or not 2 <= group <= most or not 1 <= repeats <= 10:
             raise UsageError(
@@ -119,7 +122,7 @@ class Groupwise(Reranker):
             self.name,
             candidates,
             of,
-            alpha=self.alpha if self.read == "grades" else sure_share(self.alpha, of),
+            alpha=sure_share(self.alpha, of),
             join=self.join,
             whys=["the model gave it no grade" if grade is None else said.format(grade) for grade in of],
             details=details,

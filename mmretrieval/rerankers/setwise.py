@@ -18,6 +18,7 @@ from mmretrieval.rerankers._blend import ALPHA, Join, blended, checked_alpha, fa
 from mmretrieval.rerankers._orders import Asking
 from mmretrieval.rerankers._picking import MOST_NUMBERED, best, log_probs, mean_scores
 from mmretrieval.rerankers._pictures import Pictures, pictures
+from mmretrieval.rerankers._sureness import sure_share_of_looks
 from mmretrieval.stages import Candidate, Reranked, Reranker
 from mmretrieval.types import Query
 from mmretrieval.windows import top_by_heap
@@ -45,7 +46,10 @@ class Setwise(Reranker):
         alpha: float = ALPHA,
         join: Join = "z",
     ) -> None:
-        """`both_ways` shows each set in both directions, since models prefer what they see first."""
+        """`both_ways` shows each set in both directions, since models prefer what they see first.
+
+        `alpha` and `join` are those of `_blend`; a model that holds all of a set nearly alike gets less than its share.
+        """
         if not 2 <= size <= MOST_NUMBERED or top < 1:
             raise UsageError(
                 f"setwise picks from 2 to {MOST_NUMBERED} pictures and finds a top of 1 or more: it was given {size} "
@@ -65,32 +69,36 @@ class Setwise(Reranker):
         opened = pictures(candidates)
         seen = opened.seen
         heap = top_by_heap(len(seen), self.top, self.size - 1)
+        looks: list[list[float]] = []
         picked: int | None = None
         while True:
             try:
                 places = next(heap) if picked is None else heap.send(picked)
             except StopIteration as end:
-                return self._order(candidates, opened, [seen[place] for place in end.value])
-            picked = yield from self._pick(sought, places, [opened.image(seen[place]) for place in places])
+                return self._order(candidates, opened, [seen[place] for place in end.value], looks)
+            scores = yield from self._look(sought, [opened.image(seen[place]) for place in places])
+            looks += [scores] if scores else []
+            picked = places[best(scores)] if scores else places[0]
 
-    def _pick(self, sought: Asked, places: Sequence[int], images: Sequence[Image]) -> Asking[int]:
-        """The place of the best; the first where the model does not say."""
+    def _look(self, sought: Asked, images: Sequence[Image]) -> Asking[list[float] | None]:
+        """The log-probability of each to be named best; None where the model does not say."""
         shown = [list(images), list(images)[::-1]][: 1 + self.both_ways]
         asks: list[Ask] = [list_prompts.best_of_list(each, sought) for each in shown]
         replies = yield asks
         said = [log_probs(reply) for reply in replies]
         rounds = [scores[::-1] if turn and scores else scores for turn, scores in enumerate(said)]
-        scores = mean_scores(rounds)
-        return places[0] if scores is None else places[best(scores)]
+        return mean_scores(rounds)
 
-    def _order(self, candidates: Sequence[Candidate], opened: Pictures, order: Sequence[int]) -> Reranked:
+    def _order(
+        self, candidates: Sequence[Candidate], opened: Pictures, order: Sequence[int], looks: Sequence[Sequence[float]]
+    ) -> Reranked:
         worth = dict(zip(order, falling(range(len(order))), strict=True))
         best_ones = {place: rank for rank, place in enumerate(order[: self.top], start=1)}
         return blended(
             self.name,
             candidates,
             [worth.get(place) for place in range(len(candidates))],
-            alpha=self.alpha,
+            alpha=sure_share_of_looks(self.alpha, looks),
             join=self.join,
             whys=[f"picked as number {best_ones[p]}" if p in best_ones else "" for p in range(len(candidates))],
             note=opened.note,

@@ -16,6 +16,7 @@ from mmretrieval.asks import ChoiceScores, Failed, Generate, ScoreChoices, Text,
 from mmretrieval.errors import UsageError
 from mmretrieval.prompts import NOTHING_SAID
 from mmretrieval.rerankers._picking import log_probs
+from mmretrieval.rerankers._sureness import sure_share_of_looks
 from mmretrieval.rerankers.setwise import most_looks
 from mmretrieval.types import Query
 from mmretrieval.windows import sliding, top_by_heap
@@ -246,6 +247,41 @@ def test_a_model_without_a_favourite_leaves_the_order(name):
     mllm = grading(lambda number: 5.0)
     _, numbers = run(reranker(name, alpha=0.5), mllm, 11, order=shuffled(11))
     assert numbers == shuffled(11)
+
+
+def shares_of(ranking, name):
+    """By how much the model, and the order before, part the first hit from the last."""
+    return tuple(ranking.hits[0].scores[key] - ranking.hits[-1].scores[key] for key in (name, "before"))
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("first_token", {"correct": "none"}),
+        ("setwise", {"size": 9, "top": 1}),
+        ("setwise", {"size": 9, "top": 1, "both_ways": True}),
+        ("groupwise", {"read": "choice", "group": 9}),
+        ("groupwise", {"group": 9}),
+    ],
+)
+def test_a_model_has_the_less_say_the_less_it_tells_the_pictures_apart(name, settings):
+    def said(scale):
+        mllm = grading(lambda number: 5 + scale * (number - 4))
+        return shares_of(run(reranker(name, alpha=0.5, **settings), mllm, 9, order=range(8, -1, -1))[0], name)
+
+    deviation = math.sqrt(20 / 3)  # of 0 to 8
+    full, older = said(1.0)
+    assert full == pytest.approx(older) == pytest.approx(0.5 * 8 / deviation)
+    for sureness in (0.2, 0.5, 0.9):
+        mine, before = said(sureness / deviation)
+        assert mine == pytest.approx(sureness * full)
+        assert before == pytest.approx((2 - sureness) * older)
+
+
+def test_several_looks_count_by_their_mean_and_those_without_an_answer_do_not():
+    assert sure_share_of_looks(0.5, [[0.0, 1.0], [3.0, 3.2]]) == pytest.approx(0.5 * (0.5 + 0.1) / 2)
+    assert sure_share_of_looks(0.5, [[0.0, 8.0], [3.0]]) == sure_share_of_looks(0.5, []) == 0.5
+    assert sure_share_of_looks(1.0, [[0.0, 0.1]]) == 1.0  # as published
 
 
 @pytest.mark.parametrize("name", ["first_token", "setwise", "groupwise"])
