@@ -9,7 +9,7 @@ import webbrowser
 from mmretrieval.cli.asking import Mllm
 from mmretrieval.cli.options import Device, EncoderOverride, IndexFolder, IndexKind
 from mmretrieval.cli.report import Report
-from mmretrieval.cli.serve import AllowIndex, AllowOrigin, AuthFile, Host, Port, run
+from mmretrieval.cli.serve import AllowIndex, AllowOrigin, AuthFile, Host, Port, Rate, run
 
 
 def app(
@@ -19,6 +19,7 @@ def app(
     auth_file: AuthFile = None,
     allow_origin: AllowOrigin = None,
     allow_index: AllowIndex = None,
+    rate: Rate = 50.0,
     mllm: Mllm = None,
     index_kind: IndexKind = "auto",
     encoder: EncoderOverride = None,
@@ -35,6 +36,7 @@ def app(
         auth_file=auth_file,
         allow_origin=allow_origin,
         allow_index=allow_index,
+        rate=rate,
         mllm=mllm,
         index_kind=index_kind,
         encoder=encoder,

@@ -31,6 +31,10 @@ AllowOrigin = Annotated[
     list[str] | None,
     typer.Option("--allow-origin", metavar="URL", help="Let scripts of this site read the REST API; may be repeated."),
 ]
+Rate = Annotated[
+    float, typer.Option("--rate", metavar="N", min=0.1, help="Requests a second that one address may send, on average.")
+]
+_BURST_SECONDS = 8  # a page of thumbnails comes at once
 
 
 def serve(
@@ -40,6 +44,7 @@ def serve(
     auth_file: AuthFile = None,
     allow_origin: AllowOrigin = None,
     allow_index: AllowIndex = None,
+    rate: Rate = 50.0,
     mllm: Mllm = None,
     index_kind: IndexKind = "auto",
     encoder: EncoderOverride = None,
@@ -57,6 +62,7 @@ def serve(
         auth_file=auth_file,
         allow_origin=allow_origin,
         allow_index=allow_index,
+        rate=rate,
         mllm=mllm,
         index_kind=index_kind,
         encoder=encoder,
@@ -72,6 +78,7 @@ def run(
     auth_file: Path | None,
     allow_origin: list[str] | None,
     allow_index: list[Path] | None,
+    rate: float,
     mllm: str | None,
     index_kind: str,
     encoder: str | None,
@@ -81,11 +88,19 @@ def run(
     """Serve until Ctrl-C; `opened` is told the address once there is somebody to answer."""
     from mmretrieval.web.auth import read_accounts
     from mmretrieval.web.desk import Desk
+    from mmretrieval.web.limits import Limits
     from mmretrieval.web.server import serve as serve_desk
 
     accounts = None if auth_file is None else read_accounts(auth_file)
+    limits = Limits(requests_per_second=rate, burst=max(1, round(rate * _BURST_SECONDS)))
     with Desk(
-        index, encoder=encoder, index_kind=index_kind, device=device, mllm=mllm, allow_index=allow_index or ()
+        index,
+        encoder=encoder,
+        index_kind=index_kind,
+        device=device,
+        mllm=mllm,
+        limits=limits,
+        allow_index=allow_index or (),
     ) as desk:
 
         def tell(address: str) -> None:
