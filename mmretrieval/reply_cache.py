@@ -111,7 +111,10 @@ class ReplyCache:
                     return work(self._opened())
                 except sqlite3.Error as error:
                     if primary_code(error) not in _DAMAGED:
-                        self._warn(f"{self.file}: replies of the language model are not kept ({error})")
+                        self._warn(
+                            f"{self.file}: replies of the language model are not kept ({error}): make room on disk, "
+                            "or delete what stands there; nothing but kept replies is lost with it"
+                        )
                         return otherwise
                     self._set_aside(error)
             return otherwise

@@ -66,6 +66,7 @@ def test_from_a_model_to_a_fused_search(place):
     ("words", "code", "expected"),
     [
         (["caption", "--index", "other", "--set", "x", "y", "--mllm", "demo"], 2, "give one of them"),
+        (["caption", "--index", "other", "--replace", "manifest"], 2, "name the model with --mllm"),
         (["caption", "--index", "other", "--set", "nobody", "y"], 4, "no picture has the id 'nobody'"),
         (
             ["search", "--index", "other", "x", "--fuse", "image=0.7,caption=0.3"],

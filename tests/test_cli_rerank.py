@@ -85,6 +85,24 @@ def test_what_cannot_be_done_is_refused_before_anything_is_written(place, capsys
     assert not (place / "out.trec").exists()
 
 
+@pytest.mark.parametrize("command", ["rerank", "eval"])
+@pytest.mark.parametrize(
+    ("out", "code", "message"),
+    [("nowhere/out.trec", 4, "there is no folder"), (".", 2, "is a folder, and a file is to be written")],
+)
+def test_a_place_that_cannot_be_written_is_told_before_anything_is_read(tmp_path, capsys, command, out, code, message):
+    """No index is there, so that whatever looks for one first fails with another sentence."""
+    (tmp_path / "queries.jsonl").write_text('{"qid": "q", "text": "x"}\n')
+    (tmp_path / "q.tsv").write_text("q 0 n1 1\n")
+    own = {
+        "rerank": ["--run", tmp_path / "none.trec", "--out", tmp_path / out, "--rerank", WORDS],
+        "eval": ["--qrels", tmp_path / "q.tsv", "--run", tmp_path / out],
+    }[command]
+    words = [command, "--index", tmp_path / "none", "--queries", tmp_path / "queries.jsonl", *own]
+    assert run([str(word) for word in words]) == code
+    assert message in capsys.readouterr().err
+
+
 def test_hits_that_are_not_in_the_index_are_refused_and_named(place, capsys):
     write(place / "strange.trec", {"q0": [0, 98, 99]})
     code, told = rerank(place, capsys, "--rerank", WORDS, run_file="strange.trec")

@@ -193,6 +193,17 @@ def test_it_does_without_a_folder_that_is_not_there(tmp_path):
     cache.close()
 
 
+def test_it_does_without_a_file_that_is_no_file_and_says_what_can_be_done(tmp_path):
+    (tmp_path / NAME).mkdir()
+    cache = ReplyCache(tmp_path, MODEL)
+    cache.keep("Generate", {"a": Text("new")})
+    assert cache.find(["a"]) == {}
+    [told] = cache.warnings
+    assert told.startswith(f"{tmp_path / NAME}: replies of the language model are not kept (unable to open")
+    assert told.endswith("or delete what stands there; nothing but kept replies is lost with it")
+    cache.close()
+
+
 def test_the_size_and_the_models_are_told(cache, tmp_path):
     assert kept_replies(tmp_path / "nowhere") == {}
     for spec, weights, words in (("demo", "old", "ab"), ("demo", "new", "bc"), ("openai:big", "", "xyz")):

@@ -150,13 +150,9 @@ class Bench:
 
 
 def _check_model(preset: Preset, mllm: MLLM | None) -> None:
-    if mllm is not None:
-        return
-    stages = [stage for stage in preset.stages if stage.verb in ("rewrite", "rerank")]
-    asking = [stage.method for stage in stages if stage.made_idle().needs]
-    if asking:
+    if mllm is None and preset.asking:
         raise UsageError(
-            f"the preset '{preset.name}' asks a language model in '{asking[0]}', and none was named: give --mllm"
+            f"the preset '{preset.name}' asks a language model in '{preset.asking[0]}', and none was named: give --mllm"
         )
 
 

@@ -26,7 +26,7 @@ def caption(
     replace: Annotated[
         str | None,
         typer.Option(
-            "--replace", metavar="ORIGIN,…", help="Let new ones replace those of another model, manifest, edited."
+            "--replace", metavar="ORIGIN,…", help="What new ones may replace: model (another one's), manifest, edited."
         ),
     ] = None,
     hand: Annotated[
@@ -54,6 +54,8 @@ def caption(
     model = asking(mllm, replay, record, max_calls=max_calls, max_seconds=max_seconds, max_cost=max_cost, price=price)
     if hand is not None and model["mllm"] is not None:
         raise UsageError("--set writes by hand and --mllm lets a model write: give one of them")
+    if replace is not None and model["mllm"] is None:
+        raise UsageError("--replace says what a model's descriptions may replace: name the model with --mllm")
     more = {"encoder": encoder, "device": device, "captions": captions}
     if hand is not None:
         return _set(index, hand, kinds, more)

@@ -11,6 +11,7 @@ import typer
 from mmretrieval.cli import fitting
 from mmretrieval.cli.asked import joined_by
 from mmretrieval.cli.asking import MaxCalls, MaxCost, MaxSeconds, Mllm, Price, Record, Replay, asking
+from mmretrieval.cli.destination import check_destination
 from mmretrieval.cli.options import (
     Compose,
     Device,
@@ -93,6 +94,7 @@ def evaluate(
 
     kept, wanted, judgements = parse_filter(filter), parse_measures(measures), read_qrels(qrels)
     rows = joined_by(read_queries(queries), weight, compose)
+    check_destination(run)
     if fit_blend and hybrid != "blend":
         raise UsageError("--fit-blend fits the weights of a blend: give it with --hybrid blend")
     more: dict[str, Any] = {"encoder": encoder, "index_kind": index_kind, "device": device}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,6 +12,9 @@ from mmretrieval.cli.options import Json
 from mmretrieval.cli.report import Report, row
 from mmretrieval.errors import MissingPrerequisite, UsageError
 from mmretrieval.specs import usual
+
+if TYPE_CHECKING:
+    from mmretrieval.presets.preset import Preset
 
 PRESETS = "presets"
 SET_BY_NAME = ("indexes", "rewriters", "refiners", "rerankers")  # those that are written NAME:key=value
@@ -27,7 +30,7 @@ def listing(
     """List the methods there are.
 
     Prints kind, name, what it does, the paper it comes from, and its settings with what they are unless given, as
-    --rerank takes them. A preset also says what it lacks in this version.
+    --rerank takes them. A preset also says whether it is ready, and what it needs.
     """
     if kind is not None and kind not in (*registry.KINDS, PRESETS):
         raise UsageError(f"there is no kind '{kind}': choose one of: {', '.join((*registry.KINDS, PRESETS))}")
@@ -49,12 +52,18 @@ def _presets() -> list[dict[str, Any]]:
         {
             "kind": PRESETS,
             "name": each.name,
-            "about": f"{each.about} {'Needs ' + ' and '.join(each.missing) + '.' if each.missing else 'Ready.'}",
+            "about": f"{each.about} {_readiness(each)}",
             "paper": each.paper,
             "settings": {},
         }
         for each in presets
     ]
+
+
+def _readiness(preset: Preset) -> str:
+    if preset.missing:
+        return f"Needs {' and '.join(preset.missing)}."
+    return "Ready with a language model: --mllm NAME." if preset.asking else "Ready."
 
 
 def _methods(kind: str) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mmretrieval.cli.asking import MaxCalls, MaxCost, MaxSeconds, Mllm, Price, Record, Replay, asking
+from mmretrieval.cli.destination import check_destination
 from mmretrieval.cli.options import Device, EncoderOverride, IndexFolder, Json, Rerank
 from mmretrieval.cli.report import Report, row
 from mmretrieval.errors import InvalidData, UsageError
@@ -55,6 +56,7 @@ def rerank(
     if not rerank:
         raise UsageError("there is nothing to rerank with: give --rerank NAME, once or more; see: list rerankers")
     model = asking(mllm, replay, record, max_calls=max_calls, max_seconds=max_seconds, max_cost=max_cost, price=price)
+    check_destination(out)
     given = read_scores(run)
     wanted, warnings = _matched([each.query for each in read_queries(queries)], given, run, queries)
     with _opened(index, given, rerank, encoder, device, model) as searcher, Bar("queries") as bar:

@@ -88,6 +88,12 @@ class Preset:
         """The stages that this version does not have, in words."""
         return [f"the method '{stage.method}' to {stage.verb}" for stage in self.stages if not stage.is_here]
 
+    @property
+    def asking(self) -> list[str]:
+        """The methods that ask a language model, so that one has to be named; for presets that miss nothing."""
+        stages = [stage for stage in self.stages if stage.verb in ("rewrite", "rerank")]
+        return [stage.method for stage in stages if stage.made_idle().needs]
+
     def need_all(self) -> None:
         """Raises MissingPrerequisite naming what this preset needs and this version lacks."""
         if self.missing:
