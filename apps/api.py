@@ -13,8 +13,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mmretrieval import UsageError
 from mmretrieval.cli import main
+from mmretrieval.errors import UsageError
 from mmretrieval.web.auth import read_accounts
 from mmretrieval.web.desk import Desk
 from mmretrieval.web.server import create_app

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 OPEN = ("/health",)  # tells nothing, so that whoever watches over the server needs no password
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
+# Gradio's own doors to files, other hosts and its workshop: the page goes through none of them.
+_GRADIO = ("upload", "file", "proxy", "stream", "process_recording", "vibe", "undo-vibe", "dev/", "custom_component")
+CLOSED = (*(f"/gradio_api/{name}" for name in _GRADIO), "/monitoring", "/svelte", "/pwa_icon")
 _JSON_BYTES = 2**20
 _LARGE_AT_ONCE = 8  # bodies above that, which are kept in memory while they come
 _HEADERS = {
@@ -87,6 +89,8 @@ class Guard:
         if self._accounts is not None and not is_open and not self._accounts.admits(headers.get("authorization")):
             told = "this server asks for a name and a password"
             raise Refused(401, told, {"WWW-Authenticate": 'Basic realm="mmretrieval", charset="UTF-8"'})
+        if scope["path"].startswith(CLOSED):
+            raise Refused(404, "there is nothing at this address")
         if scope["method"] not in ("GET", "HEAD", "OPTIONS") and self._is_foreign(headers):
             raise Refused(403, "another site sent this request, and this server takes none from there")
 
