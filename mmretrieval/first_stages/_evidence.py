@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 
-from mmretrieval.first_stages._words import for_captions, words_of
+from mmretrieval.first_stages._words import is_changed, without_change, words_of
 from mmretrieval.types import Hit, Query, Ranking
 
 if TYPE_CHECKING:
@@ -68,8 +68,9 @@ class Evidence:
     """What the channels know of the records that any of them found: `values` are (records, channels).
 
     A channel that cannot tell anything about the query is not among `channels`. `unknown` marks records that a channel
-    can say nothing of, (records, channels). `hits` are those of the first channel, in its order, with shares in the
-    unit of the values.
+    can say nothing of, (records, channels). `change` is the share of their weight that the channels of words keep: less
+    than 1 where the words are a change to a picture. `hits` are those of the first channel, in its order, with shares
+    in the unit of the values.
     """
 
     query: Query
@@ -79,12 +80,14 @@ class Evidence:
     values: NDArray[np.float64]
     unknown: NDArray[np.bool_]
     warnings: tuple[str, ...]
+    change: float = 1.0
 
     def weights(self, given: Mapping[str, float] | None) -> NDArray[np.float64]:
         """What each channel weighs for each record, (records, channels), with a sum of 1; all of them 1 for None."""
         if given is None:
             return np.ones(self.values.shape)
         own = np.array([given[channel] for channel in self.channels])
+        own[1:] *= self.change
         own = own / own.sum() if own.sum() else np.full(len(own), 1 / len(own))
         weights = np.where(self.unknown, 0.0, own)
         weights[:, 0] += (own * self.unknown).sum(axis=1)
@@ -117,13 +120,24 @@ class _List:
 
 
 def gathered(
-    channels: Sequence[Channel], collection: Collection, queries: Sequence[Query], depth: int, method: Method
+    channels: Sequence[Channel],
+    collection: Collection,
+    queries: Sequence[Query],
+    depth: int,
+    method: Method,
+    change: float = 1.0,
 ) -> list[Evidence]:
-    """The evidence on each query, in order. The first channel knows every record, and needs no words."""
+    """The evidence on each query, in order. The first channel knows every record, and needs no words.
+
+    Words that are a change to a picture keep the share `change` of their weight; at 0, and always with ranks, the
+    channels of words are not asked. A target describes all that is sought, and stands for the change.
+    """
+    if method == "rrf":
+        change = 0.0
     lists: list[list[_List]] = [[] for _ in queries]
     warnings: list[list[str]] = [[] for _ in queries]
     for channel in channels:
-        asked = [for_captions(query) if channel.needs_words else query for query in queries]
+        asked = [_for_words(query, change) if channel.needs_words else query for query in queries]
         able = [at for at, query in enumerate(asked) if words_of(query) or not channel.needs_words]
         rankings = channel.stage.search([asked[at] for at in able], depth) if able else []
         for at, ranking in zip(able, rankings, strict=True):
@@ -132,7 +146,16 @@ def gathered(
     sample = _sample(collection) if method == "blend" else frozenset()
     for channel in channels:
         _ask_for_the_rest(channel, lists, frozenset() if channel.scale else sample)
-    return [_evidence(own, collection, method, told) for own, told in zip(lists, warnings, strict=True)]
+    shares = [change if is_changed(query) and not query.target_share else 1.0 for query in queries]
+    return [
+        replace(_evidence(own, collection, method, told), change=share)
+        for own, told, share in zip(lists, warnings, shares, strict=True)
+    ]
+
+
+def _for_words(query: Query, change: float) -> Query:
+    is_described = query.target_share > 0 or not change
+    return without_change(query) if is_described and is_changed(query) else query
 
 
 def _sample(collection: Collection) -> frozenset[str]:

@@ -25,16 +25,14 @@ def words_of(query: Query) -> str:
     return "\n".join(text for text in texts if text.strip())
 
 
-def for_captions(query: Query) -> Query:
-    """The query as captions are asked with it beside a search by looks.
+def is_changed(query: Query) -> bool:
+    """Whether its words are a change to a picture; one with a weight of 0 or less leaves them what they are."""
+    is_shown = query.has_image and query.weights.get("image", 1.0) > 0
+    return is_shown or any(_is_picture(part) and part.weight > 0 for part in query.parts)
 
-    With a picture, words are a change to it: most of what is sought stands in none of them, so they find the captions
-    of other pictures. Of such a query only the target stays, which describes the whole. A picture that does not lead
-    there, with a weight of 0 or less, leaves the words what they are.
-    """
-    shown = query.has_image and query.weights.get("image", 1.0) > 0
-    if not shown and not any(_is_picture(part) and part.weight > 0 for part in query.parts):
-        return query
+
+def without_change(query: Query) -> Query:
+    """Of a changed query what captions can be asked for by words that describe all that is sought: its target."""
     return replace(query, text="", parts=tuple(part for part in query.parts if _is_picture(part)))
 
 
@@ -54,4 +52,4 @@ def no_words(query: Query, name: str) -> Ranking:
 
 
 NO_WORDS = "the query has none that lead towards something"
-A_CHANGE = "beside a picture the words of the query are a change to it, and a caption tells nothing of one"
+A_CHANGE = "beside a picture its words are a change to it, and by ranks the captions that have them would outvote it"

@@ -2,8 +2,10 @@
 
 Several searches for the same thing are joined by OR: a picture may stand high for its looks, or for its caption. The
 words of a query go to the captions, whatever else it holds goes to dense search alone; a query without words is a
-dense search. So is a picture and a change to it, which dense search joins by AND: captions that have the words of the
-change are mostly those of other pictures (assets/reports/hybrid-composed.md). A described target goes to the captions.
+dense search. A picture and a change to it are joined by AND, within dense search. The words of the change stand in the
+captions of other pictures, too, and most of what is sought is in no word: so in a blend they weigh a fifth, and by
+ranks, which cannot tell how sure a search is, they go to no caption (see assets/reports/hybrid-composed.md). Where a
+rewriter describes the target, that description goes to the captions in their place, with full weight.
 
 "rrf" adds 1 / (60 + rank) over the searches; it needs nothing to be known about their scores. "blend" adds calibrated
 scores with weights that sum to 1, see `_evidence`; it keeps what ranks throw away, how much better the first is than
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 # as good as fitted weights where the model knows the pictures and all have captions, or the caption channel takes part.
 # Where few have captions and it does not, or the model knows nothing of the pictures, fit the weights.
 WEIGHTS: Mapping[str, float] = MappingProxyType({"image": 0.5, "bm25": 0.5, "caption": 0.5})
+CHANGE = 0.2  # of the weight of words where they are a change to a picture; chosen by assets/reports/hybrid-composed.md
 METHODS: tuple[Method, ...] = ("rrf", "blend")
 _SAID = {"image": "its looks", "bm25": "its words", "caption": "the sense of its caption"}
 
@@ -62,15 +65,18 @@ class Hybrid(FirstStage):
         *,
         method: Method = "rrf",
         weights: Mapping[str, float] | None = None,
+        change: float = CHANGE,
     ) -> None:
         """`weights` are numbers from 0 for the channels "image", "bm25" and "caption", for the method "blend".
 
-        Raises UsageError for an unknown method, and for weights that are negative or all 0.
+        There `change` is the share of their weight that words keep where they are a change to a picture. Raises
+        UsageError for an unknown method, and for weights that are negative or all 0.
         """
         if method not in METHODS:
             raise UsageError(f"there is no hybrid search '{method}': choose one of: {', '.join(METHODS)}")
         self.collection = collection
         self.method = method
+        self.change = change
         self.channels = [
             Channel("image", dense, needs_words=False),
             Channel("bm25", bm25, scale=bm25.full_score),
@@ -89,7 +95,7 @@ class Hybrid(FirstStage):
 
     def evidence(self, queries: Sequence[Query], top_k: int) -> list[Evidence]:
         """What each channel says about the records that any of them found, whatever the weights."""
-        return gathered(self.channels, self.collection, queries, max(top_k, DEPTH), self.method)
+        return gathered(self.channels, self.collection, queries, max(top_k, DEPTH), self.method, self.change)
 
     def _ranking(self, evidence: Evidence, top_k: int) -> Ranking:
         weights = evidence.weights(self.weights if self.method == "blend" else None)

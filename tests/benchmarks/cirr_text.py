@@ -221,7 +221,7 @@ class Table:
         """In how many of some queries the package's hybrid search has the same first 50 as the table."""
         dense = Dense(self.encoder, self.collection, Exact(self.collection.rows()))
         weights = {"image": 1 - chosen["bm25"], "bm25": chosen["bm25"]}
-        hybrid = Hybrid(self.collection, dense, Bm25(self.collection), method="blend", weights=weights)
+        hybrid = Hybrid(self.collection, dense, Bm25(self.collection), method="blend", weights=weights, change=1)
         scores = self._kept(self.blended(chosen["alpha"], 0.0, chosen["bm25"]))
         places = range(0, len(self.queries), len(self.queries) // number)
         asked = [self.query(self.queries[at], chosen["alpha"], 0.0) for at in places]

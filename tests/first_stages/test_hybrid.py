@@ -196,24 +196,41 @@ def test_a_query_without_words_is_a_dense_search_and_says_so(method):
     assert ranking.warnings == ()
 
 
-@pytest.mark.parametrize("method", ["rrf", "blend"])
-@pytest.mark.parametrize(
-    "query",
-    [
-        Query("q", text="red boat", image_id="p0005"),
-        Query("q", text="red boat", parts=(Part(image_id="p0005"),)),
-        Query("q", image_id="p0005", parts=(Part(text="red boat"),)),
-    ],
-)
-def test_a_picture_and_a_change_to_it_are_a_dense_search_and_its_shares_add_up(query, method):
+CHANGED = [
+    Query("q", text="red boat", image_id="p0005"),
+    Query("q", text="red boat", parts=(Part(image_id="p0005"),)),
+    Query("q", image_id="p0005", parts=(Part(text="red boat"),)),
+]
+
+
+@pytest.mark.parametrize("query", CHANGED)
+def test_by_ranks_a_picture_and_a_change_to_it_are_a_dense_search(query):
     collection = Pictures(80)
-    dense, _, hybrid = stages(collection, method=method)
+    dense, _, hybrid = stages(collection, method="rrf")
     [ranking] = hybrid.search([query], 80)
     assert ranking.ids == dense.search([query], 80)[0].ids
     assert [(step.name, step.status, step.note) for step in ranking.steps] == [("bm25", "ok", A_CHANGE)]
-    for hit in ranking.hits if method == "blend" else ():
-        assert set(hit.scores) == {"image"}
+
+
+def words_in_a_blend(query, words, share, **settings):
+    """Checks what the words add to each hit, and that the shares of the parts add up to what looks add."""
+    collection = Pictures(80)
+    _, bm25, hybrid = stages(collection, method="blend", **settings)
+    scores = {hit.id: hit.score for hit in bm25.search([Query("w", text=words)], 80)[0].hits}
+    full = bm25.full_score(Query("w", text=words))
+    [ranking] = hybrid.search([query], 80)
+    assert len(scores) > 10
+    assert {hit.id: hit.scores["bm25"] for hit in ranking.hits} == pytest.approx(
+        {name: share * scores.get(name, 0.0) / full for name in ranking.ids}
+    )
+    for hit in ranking.hits:
         assert sum(hit.shares.values()) == pytest.approx(hit.scores["image"], abs=1e-5)
+
+
+@pytest.mark.parametrize("query", CHANGED)
+def test_in_a_blend_the_words_of_a_change_weigh_a_fifth(query):
+    words_in_a_blend(query, "red boat", 0.2 / 1.2)
+    words_in_a_blend(query, "red boat", 0.5 * 0.8 / (0.2 + 0.5 * 0.8), change=0.5, weights={"image": 1, "bm25": 4})
 
 
 @pytest.mark.parametrize(
@@ -225,16 +242,8 @@ def test_a_picture_and_a_change_to_it_are_a_dense_search_and_its_shares_add_up(q
         (Query("q", text="less red", image_id="p0005", target="a boat on the sea"), "a boat on the sea"),
     ],
 )
-def test_captions_are_asked_for_words_that_describe_what_is_sought(query, words):
-    collection = Pictures(80)
-    _, bm25, hybrid = stages(collection, method="blend")
-    scores = {hit.id: hit.score for hit in bm25.search([Query("w", text=words)], 80)[0].hits}
-    unit = bm25.full_score(Query("w", text=words)) * 2  # half of the weight is that of looks
-    [ranking] = hybrid.search([query], 80)
-    assert len(scores) > 10
-    assert {hit.id: hit.scores["bm25"] for hit in ranking.hits} == pytest.approx(
-        {name: scores.get(name, 0.0) / unit for name in ranking.ids}
-    )
+def test_words_that_describe_what_is_sought_have_their_full_weight(query, words):
+    words_in_a_blend(query, words, 0.5)
 
 
 @pytest.mark.parametrize("size", [0, 1, 2, 3])
