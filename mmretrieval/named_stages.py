@@ -15,7 +15,7 @@ from mmretrieval.specs import make, parse_spec
 
 if TYPE_CHECKING:
     from mmretrieval.collection import Collection
-    from mmretrieval.protocols import Encoder, TextEncoder
+    from mmretrieval.protocols import Encoder, Index, TextEncoder
     from mmretrieval.stages import FirstStage, Stage
 
 Names = str | Sequence[str]
@@ -57,10 +57,11 @@ class NamedStages:
         encoder: Encoder,
         first: FirstStage | None = None,
         texts: TextEncoder | None = None,
+        nearest: Index | None = None,
     ) -> list[Stage]:
         """The stages in their order: rewriters, the first stage, refiners, rerankers; `first` is one of your own.
 
-        `texts` is the encoder of captions, opened already.
+        `texts` is the encoder of captions and `nearest` the index over the pictures' vectors, opened already.
         """
         given = {"encoder": encoder, "collection": collection, "open_encoder": self._open_encoder}
         rewriters = [make("rewriters", spec, **given, ask=self._asks) for spec in self._rewrite]
@@ -76,6 +77,7 @@ class NamedStages:
                 fuse=self._fusion,
                 device=self._device,
                 texts=texts,
+                nearest=nearest,
             )
         return [*rewriters, first, *self._refiners, *(make("rerankers", spec, **given) for spec in self._rerank)]
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mmretrieval.asks import MLLM
     from mmretrieval.budget import Budget
     from mmretrieval.collection import Collection
-    from mmretrieval.protocols import Encoder, TextEncoder
+    from mmretrieval.protocols import Encoder, Index, TextEncoder
     from mmretrieval.stages import FirstStage, Stage
 
 
@@ -40,19 +40,21 @@ def open_first_stage(
     fuse: Fusion | None = None,
     device: str | None = None,
     texts: TextEncoder | None = None,
+    nearest: Index | None = None,
 ) -> FirstStage:
     """Dense search, or with `hybrid` "rrf" or "blend" all channels of the collection joined, or with `fuse` two.
 
     A blend has the weights that were fitted for this collection, else the usual ones. `device` is for the encoder of
-    captions, where the collection has one of its own; `texts` is that encoder, opened already. Raises UsageError for
-    `hybrid` and `fuse` together, and for a fusion of a collection whose captions have no vectors.
+    captions, where the collection has one of its own; `texts` is that encoder, and `nearest` the index over the
+    vectors of pictures, opened already. Raises UsageError for `hybrid` and `fuse` together, and for a fusion of a
+    collection whose captions have no vectors.
     """
     check_hybrid(hybrid)
     if fuse is not None:
         if hybrid is not None:
             raise UsageError("--hybrid and --fuse both join looks and captions: give one of them")
         return _open_fused(collection, encoder, fuse, index_kind, texts or open_texts(collection, encoder, device))
-    nearest = open_index(collection, index_kind)
+    nearest = open_index(collection, index_kind) if nearest is None else nearest
     dense: Callable[..., FirstStage] = registry.load("first_stages", "dense")
     if hybrid is None:
         return dense(encoder, collection, nearest)

@@ -15,6 +15,7 @@ from mmretrieval.errors import UsageError
 from mmretrieval.named_stages import NamedStages
 from mmretrieval.opening import open_texts
 from mmretrieval.pipeline import Pipeline
+from mmretrieval.planner import open_index
 from mmretrieval.protocols import TextEncoder
 from mmretrieval.remembering import Remembering
 from mmretrieval.searcher import Searcher
@@ -47,6 +48,7 @@ class Snapshot:
         self.checked = checked
         self._encoder = Remembering(checked)
         self._texts = texts or open_texts(collection, self._encoder, device)
+        self._nearest = open_index(collection, index_kind)  # one for all settings: it may hold much memory
         self._index_kind, self._device = index_kind, device
         self._stages: dict[tuple[Settings, bool], list[Stage]] = {}
         self._searchers: dict[Settings, Searcher] = {}
@@ -89,7 +91,7 @@ class Snapshot:
                 asks=asks,
                 device=self._device,
             )
-            self._stages[key] = named.over(self.collection, self._encoder, texts=self._texts)
+            self._stages[key] = named.over(self.collection, self._encoder, texts=self._texts, nearest=self._nearest)
             _forget_oldest(self._stages)
         for stage in self._stages[key]:
             if stage.needs and not asks:
