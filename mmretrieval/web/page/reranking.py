@@ -65,9 +65,10 @@ def panel(parts: Parts) -> None:
         run = gr.Button("Rerank", variant="primary", elem_id="mmb-run", interactive=False)
         stop = gr.Button("Stop", elem_id="mmb-stop", interactive=False)
     progress = told.slot('<div class="mmb-progress"></div>', "mmb-progress")
-    which = gr.Radio(
-        [AFTER, BEFORE], value=AFTER, label="The results show the order", interactive=False, elem_id="mmb-which"
-    )
+    with gr.Column(elem_classes="mmb-form"):
+        which = gr.Radio(
+            [AFTER, BEFORE], value=AFTER, label="The results show the order", interactive=False, elem_id="mmb-which"
+        )
     sides, steps = told.slot("", "mmb-sides"), told.slot("", "mmb-steps")
     with gr.Accordion("What the language model saw and wrote", open=False, visible=False, elem_id="mmb-look") as look:
         seen = told.slot("", "mmb-seen")
