@@ -31,10 +31,10 @@ def breakdown_html(hit: Hit) -> str:
     """Tables for the score, for the looks in it, and for the search that a reranker was given; or a sentence."""
     if hit.score is None:
         return f'<p class="mm-quiet">The stage “{escape(hit.by)}” gives an order and no score.</p>'
-    tables = [_table("The score", hit.scores, hit.score, NAMES)]
+    tables = [_table("The score", hit.scores, hit.score, NAMES, "score")]
     looks = hit.scores.get("image")
     if len(hit.shares) > 1 and looks is not None:
-        tables.append(_table("Looks", hit.shares, looks, PARTS))
+        tables.append(_table("Looks", hit.shares, looks, PARTS, "looks"))
     tables.append(_first_stage(hit.details.get("first_stage")))
     return "".join(tables)
 
@@ -44,15 +44,15 @@ def _first_stage(before: Any) -> str:
     if not isinstance(before, Mapping) or not isinstance(before.get("score"), float):
         return ""
     title = f"Before, by {before.get('by', 'the search')}"
-    return _table(title, before.get("scores", {}), before["score"], NAMES)
+    return _table(title, before.get("scores", {}), before["score"], NAMES, "score")
 
 
-def _table(title: str, parts: Mapping[str, float], whole: float, names: Mapping[str, str]) -> str:
+def _table(title: str, parts: Mapping[str, float], whole: float, names: Mapping[str, str], what: str) -> str:
     rows = {names.get(name, name.replace("_", " ")): value for name, value in parts.items()}
     longest = max((abs(value) for value in [*rows.values(), whole]), default=0) or 1.0
     lines = "".join(_row(name, value, longest) for name, value in rows.items())
     adds_up = abs(sum(rows.values()) - whole) <= _EXACT * max(1.0, abs(whole))
-    last = "= score" if adds_up else "score (the parts above do not add up to it)"
+    last = f"= {what}" if adds_up else f"{what} (the parts above do not add up to it)"
     return (
         f'<table class="mm-sum"><caption>{escape(title)}</caption><tbody>{lines}</tbody>'
         f'<tfoot><tr><th scope="row">{last}</th><td></td><td>{whole:.3f}</td></tr></tfoot></table>'

@@ -16,7 +16,7 @@ from mmretrieval.web.page.html import chips, icon, shortened, unseen
 from mmretrieval.web.pictures import CARD
 from mmretrieval.web.results import thumbnail_url
 
-PLACED_BY = {"dense": "looks", "fused": "looks and captions"}  # stages whose names say little to a visitor
+PLACED_BY = {"dense": "looks", "fused": "looks + captions"}  # stages whose names say little to a visitor
 _SIGNS: dict[Status, str] = {"ok": "", "repaired": "✎", "partial": "◐", "fallback": "↩"}
 _LONGEST_ALT = 160
 _SEEN_AT_ONCE = 4  # pictures that are fetched before all others

@@ -28,7 +28,7 @@ def examples_of(collection: Collection) -> tuple[SearchForm, ...]:
     words = tuple(SearchForm(text=text) for text in (_DRAWN if drawn else _PHOTOGRAPHED))
     if not drawn:
         return (*words, SearchForm(text="at night", image_id=collection.ids[collection.count // 3]))
-    pairs = (_first(collection, "food"), "on a blue plate"), (_first(collection, "nature"), "at sunset")
+    pairs = (_first(collection, "food"), "on a blue plate"), (_first(collection, "nature"), "at sunset instead")
     return (*words, *(SearchForm(text=change, image_id=record_id) for record_id, change in pairs if record_id))
 
 

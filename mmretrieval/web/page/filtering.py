@@ -26,7 +26,7 @@ def filtering_section(collection: Collection) -> Section:
     at_once = [each for each in chosen if not isinstance(each, gr.Textbox)]  # half a number is none: Enter sends it
     names = ", ".join(use.name for use in collection.fields()[:40])
     expression = gr.Textbox(
-        label="Or write a filter", placeholder="caption LIKE '%fish%'", info=f"Fields: {names}", max_length=2000
+        label="Filter", placeholder="caption LIKE '%fish%'", info=f"Fields: {names}", max_length=2000
     )
 
     def read(*values: Any) -> dict[str, Any]:

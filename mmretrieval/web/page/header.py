@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mmretrieval.encoders import is_demo
 from mmretrieval.searcher import doubts
-from mmretrieval.web.page.html import icon
+from mmretrieval.web.page.html import as_sentence, icon
 
 if TYPE_CHECKING:
     from mmretrieval.web.desk import Desk
@@ -24,7 +24,7 @@ _MARK = (
 def header_html(desk: Desk) -> str:
     """A bar with the name, the models, and a switch between light and dark."""
     collection = desk.collection
-    doubt = "".join(f'<p class="mm-doubt" role="note">{escape(each)}</p>' for each in doubts(collection))
+    doubt = "".join(f'<p class="mm-doubt" role="note">{escape(as_sentence(each))}</p>' for each in doubts(collection))
     return (
         f'<header class="mm-bar-top">{_MARK}<h1>mmretrieval</h1>'
         f'<span class="mm-count">{collection.count:,} pictures</span><span class="mm-space"></span>'

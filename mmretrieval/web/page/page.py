@@ -67,7 +67,11 @@ def look() -> dict[str, Any]:
 
 def panels(desk: Desk) -> list[tuple[str, Callable[[Parts], None]]]:
     """What stands behind the results, each in a tab of its own."""
-    found = [("Rerank", reranking.panel), ("Marks", marking.panel), ("Export", exporting.panel)]
+    found: list[tuple[str, Callable[[Parts], None]]] = [
+        ("Rerank", reranking.panel),
+        ("Marks", marking.panel),
+        ("Export", exporting.panel),
+    ]
     if desk.allow_index:
         found.append(("Add pictures", indexing.panel))
     return found
@@ -96,7 +100,7 @@ def _rail(desk: Desk) -> list[Section]:
     """The settings beside the results."""
     with gr.Column(elem_classes="mm-group"):
         balance, limiting = balance_section(desk.collection), limiting_section()
-    with gr.Accordion("Filter", open=True, elem_classes="mm-group"):
+    with gr.Accordion("Narrow down", open=True, elem_classes="mm-group"):
         filtering = filtering_section(desk.collection)
     with gr.Accordion("More ways to search", open=False, elem_classes="mm-group"):
         ways = ways_section()

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from mmretrieval.searcher import doubts
 from mmretrieval.types import Ranking
 from mmretrieval.web.desk import Desk
 from mmretrieval.web.form import SearchForm
@@ -51,7 +52,9 @@ class Parts:
         """The values of `outputs` that show a ranking."""
         with self.desk.reading() as collection:
             gallery = gallery_html(collection, form, ranking, grades_of(marks, form))
-            return form, ranking, status_html(form, ranking, collection.count), gallery
+            known = doubts(collection)  # stand at the top of the page
+            news = [warning for warning in ranking.warnings if warning not in known]
+            return form, ranking, status_html(form, ranking, collection.count, news), gallery
 
     def refused(self, sentence: str) -> tuple[Any, ...]:
         """The values of `outputs` that tell why there is nothing new; what is shown stays."""

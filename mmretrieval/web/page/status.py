@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 
 from mmretrieval.types import Ranking
 from mmretrieval.web.form import SearchForm
-from mmretrieval.web.page.html import icon, shortened
+from mmretrieval.web.page.html import as_sentence, icon, shortened
 
 
 def status_html(
-    form: SearchForm | None = None, ranking: Ranking | None = None, count: int = 0, *, sentence: str = ""
+    form: SearchForm | None = None,
+    ranking: Ranking | None = None,
+    count: int = 0,
+    warnings: Sequence[str] = (),
+    *,
+    sentence: str = "",
 ) -> str:
-    """A sentence on what went wrong, or the facts of a ranking over so many pictures."""
+    """A sentence on what went wrong; or the facts of a ranking over so many pictures, with warnings below them."""
     if form is None or ranking is None:
-        return f'<div class="mm-status mm-wrong" role="alert">{escape(_as_sentence(sentence))}</div>'
+        return f'<div class="mm-status mm-wrong" role="alert">{escape(as_sentence(sentence))}</div>'
     shown, seconds = len(ranking.hits), sum(step.seconds for step in ranking.steps)
     told = f"<b>{_asked(form)}</b>"
     number = f"best {shown} of {count:,}" if shown < count else f"all {count:,}"
@@ -23,8 +29,8 @@ def status_html(
         '<button type="button" class="mm-quiet-button" data-mm="link" aria-label="Copy a link to this search">'
         f"{icon('link')}<span>Copy link</span></button>"
     )
-    warnings = "".join(f"<li>{escape(_as_sentence(each))}</li>" for each in ranking.warnings)
-    notes = f'<ul class="mm-notes">{warnings}</ul>' if warnings else ""
+    told_of = "".join(f"<li>{escape(as_sentence(each))}</li>" for each in warnings)
+    notes = f'<ul class="mm-notes">{told_of}</ul>' if told_of else ""
     return f'<div class="mm-status" role="status"><span>{told} {facts}</span>{link}</div>{notes}'
 
 
@@ -39,9 +45,3 @@ def _asked(form: SearchForm) -> str:
 
 def _time(seconds: float) -> str:
     return f"{1000 * seconds:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
-
-
-def _as_sentence(text: str) -> str:
-    """With a capital and a full stop."""
-    text = text.strip()
-    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "?", "!")) else ".") if text else ""

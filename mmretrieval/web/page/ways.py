@@ -7,8 +7,8 @@ from typing import Any
 from mmretrieval.web.form import SearchForm
 from mmretrieval.web.page.section import Section
 
-_JOINS = [("added", "sum"), ("halfway between", "slerp"), ("both at once", "product")]
-_WORDS = [("no", ""), ("by rank", "rrf"), ("by score", "blend")]
+_JOINS = [("Added", "sum"), ("Halfway between", "slerp"), ("Both at once", "product")]
+_WORDS = [("No", ""), ("By ranks", "rrf"), ("By scores", "blend")]
 
 
 def ways_section() -> Section:
@@ -18,7 +18,7 @@ def ways_section() -> Section:
     collapse = gr.Checkbox(True, label="Fold near-duplicates")
     cutoff = gr.Checkbox(False, label="Leave out what does not fit")
     hybrid = gr.Radio(_WORDS, value="", label="Look words up in captions, too")
-    compose = gr.Radio(_JOINS, value="sum", label="Words and picture count")
+    compose = gr.Radio(_JOINS, value="sum", label="Words and picture are")
     inputs = [collapse, cutoff, hybrid, compose]
     return Section(inputs, _read, _write, acts_at_once=inputs)
 
