@@ -10,6 +10,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from threading import local
 from typing import TYPE_CHECKING, Any
 
 from mmretrieval.errors import MMRetrievalError
@@ -110,15 +111,26 @@ class MLLM(Extension, ABC):
 
     `spec` is the name a user gave, as in "demo" or "openai:qwen3-vl@http://127.0.0.1:8000/v1". `at_once` is how many
     asks it likes to be given in one call; what it has answered by then is kept, so small is safe and large is quick.
-    `deadline`, a value of `time.monotonic`, is set by whoever asks: a model that can stop early fails what is left
-    over then, with `asked=False` where it never began.
     """
 
     spec: str
     answers: frozenset[type[Generate] | type[ScoreChoices] | type[Attend]]
     compact: bool = False
     at_once: int = 16
-    deadline: float = math.inf
+
+    @property
+    def deadline(self) -> float:
+        """When to end, a value of `time.monotonic`, for what this thread asks; infinity unless it was set.
+
+        Set by whoever asks: a model that can stop early fails what is left over then, with `asked=False` where it never
+        began.
+        """
+        moment: float = getattr(self.__dict__.get("_of_thread"), "deadline", math.inf)
+        return moment
+
+    @deadline.setter
+    def deadline(self, moment: float) -> None:
+        self.__dict__.setdefault("_of_thread", local()).deadline = moment
 
     @property
     def fingerprint(self) -> Mapping[str, Any]:

@@ -1,7 +1,9 @@
 """One door to the model: nothing is asked twice, nothing beyond the budget, and what was answered is never lost."""
 
+import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from threading import Barrier
 
 import numpy as np
 import pytest
@@ -225,6 +227,23 @@ def test_a_model_that_is_quick_gets_whole_chunks_within_its_time():
     model.at_once = 4
     Calls(model, budget=Budget(max_seconds=3600)).answer(asks(*"abcdefghi"))
     assert [len(chunk) for chunk in model.calls] == [1, 4, 4]
+
+
+def test_searches_of_several_threads_have_each_their_own_deadline():
+    """One model behind two doors with budgets of their own, both of them asking at the same time."""
+    both, deadlines = Barrier(2, timeout=30), {}
+
+    def reply(ask):
+        both.wait()
+        deadlines[ask.parts[0]] = model.deadline
+        return echo(ask)
+
+    model = Scripted(reply)
+    budgets = {"a": Budget(max_seconds=10, clock=lambda: 100.0), "b": Budget(max_seconds=500, clock=lambda: 100.0)}
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(lambda word: Calls(model, budget=budgets[word]).answer(asks(word)), "ab"))
+    assert deadlines == {"a": 110.0, "b": 600.0}
+    assert model.deadline == math.inf
 
 
 def test_a_model_that_heeds_the_deadline_is_not_charged_for_what_it_left():
