@@ -71,6 +71,19 @@ def test_bench_measures_a_pipeline_with_and_without_further_rerankers(folder, tm
     assert before != after
 
 
+def test_a_benchmark_within_a_budget_is_partial_and_the_next_run_is_not(folder, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(counting_model.install(tmp_path / "site")))
+    words = ["bench", "folder", "--data", folder, "--out", tmp_path / "out", "--pipeline", "bm25"]
+    words += ["--rerank", "pointwise:depth=3", "--mllm", f"counting:{tmp_path / 'log'}"]
+    cut = told(*words, "--max-calls", "2")
+    assert (cut["status"], cut["report"]["systems"][-1]["cost"][-1]["statuses"]) == (
+        "partial",
+        {"fallback": 4, "ok": 2},
+    )
+    whole = told(*words)
+    assert (whole["status"], whole["report"]["systems"][-1]["cost"][-1]["statuses"]) == ("ok", {"ok": 6})
+
+
 def test_bench_may_run_the_first_queries_alone_and_other_measures(folder, tmp_path):
     report = told(
         "bench", "folder", "--data", folder, "--out", tmp_path / "out", "--pipeline", "bm25", "--limit", 2,

@@ -82,7 +82,10 @@ def bench(
     told = report(benchmark, results, data)
     warnings = [*doubts, *write(out, told, benchmark, results)]
     return Report(
-        fields={"folder": str(out), "report": told}, lines=[*_lines(told), row("report", out)], warnings=warnings
+        fields={"folder": str(out), "report": told},
+        lines=[*_lines(told), row("report", out)],
+        status="partial" if any(_went_without(result) for result in results) else "ok",
+        warnings=warnings,
     )
 
 
@@ -131,6 +134,11 @@ def _limited(benchmark: Benchmark, limit: int) -> Benchmark:
         subsets={query: ids for query, ids in benchmark.subsets.items() if query in kept},
         notes=(*benchmark.notes, f"only the first {limit:,} of {len(benchmark.queries):,} queries were run"),
     )
+
+
+def _went_without(result: Result) -> bool:
+    """Whether a stage went without replies, or kept the older order, on some query; see `Ranking.status`."""
+    return any({"partial", "fallback"} & stage.statuses.keys() for stage in result.cost)
 
 
 def _doubts(benchmark: Benchmark, results: Sequence[Result]) -> list[str]:
