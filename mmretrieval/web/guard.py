@@ -13,15 +13,13 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 
 from mmretrieval.web.auth import Accounts
+from mmretrieval.web.doors import GRADIO, is_closed, names_a_file
 from mmretrieval.web.limits import Limits, Rate
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 OPEN = ("/health",)  # tells nothing, so that whoever watches over the server needs no password
-# Gradio's own doors to files, other hosts and its workshop: the page goes through none of them.
-_GRADIO = ("upload", "file", "proxy", "stream", "process_recording", "vibe", "undo-vibe", "dev/", "custom_component")
-CLOSED = (*(f"/gradio_api/{name}" for name in _GRADIO), "/monitoring", "/svelte", "/pwa_icon")
 _JSON_BYTES = 2**20
 _LARGE_AT_ONCE = 8  # bodies above that, which are kept in memory while they come
 _HEADERS = {
@@ -72,6 +70,8 @@ class Guard:
         try:
             self._check(scope)
             body = await self._body(scope, receive)
+            if body and scope["path"].startswith(GRADIO) and names_a_file(body):
+                raise Refused(422, "the page takes pictures by its own upload, and no files by name")
         except Refused as refused:
             answer = JSONResponse({"status": "error", "errors": [str(refused)]}, refused.status, refused.headers)
             await answer(scope, receive, send)
@@ -89,7 +89,7 @@ class Guard:
         if self._accounts is not None and not is_open and not self._accounts.admits(headers.get("authorization")):
             told = "this server asks for a name and a password"
             raise Refused(401, told, {"WWW-Authenticate": 'Basic realm="mmretrieval", charset="UTF-8"'})
-        if scope["path"].startswith(CLOSED):
+        if is_closed(scope["path"]):
             raise Refused(404, "there is nothing at this address")
         if scope["method"] not in ("GET", "HEAD", "OPTIONS") and self._is_foreign(headers):
             raise Refused(403, "another site sent this request, and this server takes none from there")

@@ -10,6 +10,7 @@ import socket
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, closing, contextmanager
 from functools import partial
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
@@ -177,6 +178,7 @@ def _mount_page(app: FastAPI, desk: Desk) -> None:
         if event.api_visibility == "public":
             event.api_visibility = "undocumented"
     add_tools(page, desk)
+    page.has_launched = True  # only then does Gradio look at what is blocked
     gradio.mount_gradio_app(
         app,
         page,
@@ -188,5 +190,6 @@ def _mount_page(app: FastAPI, desk: Desk) -> None:
         ssr_mode=False,
         pwa=False,
         mcp_server=True,
+        blocked_paths=[Path.cwd().anchor],  # none of its functions gives a file, whatever a visitor asks it
         **look(),
     )
