@@ -1,15 +1,19 @@
 """Captions and fusion from the command line: a recorded model, then corrections by hand, then a fused search."""
 
 import json
+import os
+import signal
 from contextlib import closing
 
 import pytest
 from caption_process import Seer, seen
+from pretend_server import PretendServer, pictures
 from test_cli import draw, mmr, told
 
 import mmretrieval as mm
 from mmretrieval.calls import open_calls
 from mmretrieval.captioning import describe
+from mmretrieval.cli.entry import run
 from mmretrieval.collection import Collection
 
 COUNT = 6
@@ -60,6 +64,54 @@ def test_from_a_model_to_a_fused_search(place):
     )
     assert set(swept["sweep"]["means"]) == {"nDCG@10", "R@1", "R@10"}
     assert swept["sweep"]["queries"] == COUNT
+
+
+class Interrupting(PretendServer):
+    """Presses Ctrl-C in this process while it answers about the picture of this number."""
+
+    def __init__(self, at):
+        super().__init__(text="a heron in the reeds")
+        self.at, self.described = at, 0
+
+    def chat(self, body):
+        if pictures(body):
+            self.described += 1
+            if self.described == self.at:
+                os.kill(os.getpid(), signal.SIGINT)
+        return super().chat(body)
+
+
+@pytest.fixture
+def usual_interrupt():
+    """Ctrl-C as in a terminal; a job in the background is started with it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("usual_interrupt")
+def test_an_interrupt_stops_all_that_is_left_to_do_and_the_next_run_does_it(place, tmp_path, tiny_clip_dir, capsys):
+    mm.index(place / "pictures", tmp_path / "idx", f"local-dir:{tiny_clip_dir}")
+
+    def caption(server):
+        words = ["caption", "--index", str(tmp_path / "idx"), "--mllm", f"openai:{server.address}"]
+        code = run([*words, "--batch-size", "1", "--json"])
+        return code, json.loads(capsys.readouterr().out)
+
+    with Interrupting(at=3) as server:
+        code, first = caption(server)
+        assert (code, first["status"]) == (7, "partial")
+        assert first["states"]["caption"] == {"kept": 0, "ok": 3, "pending": COUNT - 3}
+        assert first["encoded"] == 0
+        assert first["warnings"] == [
+            "not all captions were encoded: run the same command again to go on",
+            "stopped before the end: run the same command again to go on",
+        ]
+        code, rest = caption(server)
+        assert (code, rest["status"], rest["warnings"]) == (0, "ok", [])
+        assert rest["states"]["caption"] == {"kept": 3, "ok": COUNT - 3, "pending": 0}
+        assert (rest["encoded"], server.described) == (COUNT, COUNT)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mmretrieval.cli.asking import MaxCalls, MaxCost, MaxSeconds, Mllm, Price, Record, Replay, asking
+from mmretrieval.cli.interrupt import stoppable
 from mmretrieval.cli.options import Captions, Device, EncoderOverride, IndexFolder, Json
 from mmretrieval.cli.report import PARTIAL, Report, row
 from mmretrieval.errors import UsageError
@@ -62,9 +63,10 @@ def caption(
     if model["mllm"] is None:
         return _shown(index)
     replacing = _names(replace or "")
-    report = _described(index, model, kinds, replacing, batch_size=batch_size, encoder=encoder, device=device)
-    told = _follow(index, more) if any(kind in _TEXTS for kind in kinds) else {}
-    return _report(report, told)
+    with stoppable() as stop:  # one wish to stop holds for all that is left to do
+        report = _described(index, model, kinds, replacing, stop, batch_size=batch_size, encoder=encoder, device=device)
+        told = _follow(index, more, stop) if any(kind in _TEXTS for kind in kinds) else {}
+        return _report(report, told, is_partial=report.is_partial or stop())
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -76,6 +78,7 @@ def _described(
     model: Mapping[str, Any],
     kinds: tuple[str, ...],
     replacing: tuple[str, ...],
+    stop: Callable[[], bool],
     *,
     batch_size: int,
     encoder: str | None,
@@ -86,7 +89,6 @@ def _described(
     from mmretrieval.calls import open_calls
     from mmretrieval.captioning import describe
     from mmretrieval.checked_encoder import CheckedEncoder
-    from mmretrieval.cli.interrupt import stoppable
     from mmretrieval.cli.progress import Bar
     from mmretrieval.collection import Collection
 
@@ -94,7 +96,6 @@ def _described(
         Collection.open(index) as collection,
         closing(open_calls(folder=index, device=device, **model)) as calls,
         Bar("pictures") as bar,
-        stoppable() as stop,
     ):
         reader = CheckedEncoder(collection, encoder, device) if "aspects" in kinds else None
         return describe(
@@ -116,7 +117,8 @@ def _set(index: Path, hand: tuple[str, str], kinds: tuple[str, ...], more: Mappi
         raise UsageError("--set writes one thing: give --what caption or --what ingredients")
     record_id, text = hand
     now = set_by_hand(index, record_id, text, kinds[0])
-    told = _follow(index, more) if kinds[0] in _TEXTS else {}
+    with stoppable() as stop:
+        told = _follow(index, more, stop) if kinds[0] in _TEXTS else {}
     warnings = told.pop("warnings", [])
     return Report(
         fields={"id": record_id, "kind": kinds[0], "text": now, **told},
@@ -125,13 +127,12 @@ def _set(index: Path, hand: tuple[str, str], kinds: tuple[str, ...], more: Mappi
     )
 
 
-def _follow(index: Path, more: Mapping[str, Any]) -> dict[str, Any]:
+def _follow(index: Path, more: Mapping[str, Any], stop: Callable[[], bool]) -> dict[str, Any]:
     """Bring the channel of captions up to date with the captions."""
-    from mmretrieval.cli.interrupt import stoppable
     from mmretrieval.cli.progress import Bar
     from mmretrieval.making import follow_captions
 
-    with Bar("captions encoded") as bar, stoppable() as stop:
+    with Bar("captions encoded") as bar:
         encoded, warnings = follow_captions(index, **more, progress=bar, stop=stop)
     return {"encoded": encoded, "warnings": list(warnings)}
 
@@ -148,16 +149,16 @@ def _shown(index: Path) -> Report:
     )
 
 
-def _report(report: CaptionReport, told: dict[str, Any]) -> Report:
+def _report(report: CaptionReport, told: dict[str, Any], *, is_partial: bool) -> Report:
     warnings = told.pop("warnings", [])
     if report.stopped:
         warnings.append(report.stopped)
     return Report(
         fields={**report.to_dict(), **told},
         lines=[*_lines(report), *(row(name, value) for name, value in told.items())],
-        status="partial" if report.is_partial else "ok",
+        status="partial" if is_partial else "ok",
         warnings=warnings,
-        exit_code=PARTIAL if report.is_partial else 0,
+        exit_code=PARTIAL if is_partial else 0,
     )
 
 
