@@ -79,7 +79,9 @@ class Desk:
         self._door = Gate(self.limits.searches + self.limits.waiting, 0, self.limits.patience)
         self._together = Gathering[Query, Ranking](self._run)
         self._gate = Gate(self.limits.searches, self.limits.waiting, self.limits.patience)
-        self._model_gate = Gate(self.limits.model_searches, self.limits.waiting, self.limits.model_seconds)
+        is_served = isinstance(mllm, str) and mllm.startswith("openai:")
+        models = self.limits.server_searches if is_served else self.limits.model_searches
+        self._model_gate = Gate(models, self.limits.waiting, self.limits.model_seconds)
         self._owned = ExitStack()
         self._lock = threading.Lock()
         self._model: Calls | None = None
@@ -137,7 +139,7 @@ class Desk:
             if watch == NOBODY and not self._asks(form):
                 ranking = self._together(kind, query)
             else:
-                with (self._model_gate if self._asks(form) else self._gate).entered():
+                with (self._model_gate if self._asks(form) else self._gate).entered(stop):
                     ranking = kind.ranked([query], self._calls(form), watch)[0]
         self.on_search(ranking)
         return replace(ranking, hits=ranking.hits[form.offset :])

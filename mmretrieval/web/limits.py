@@ -12,6 +12,7 @@ from typing import ClassVar
 
 from mmretrieval.errors import MMRetrievalError
 
+_LOOK = 0.1  # seconds after which somebody who waits is asked whether it still matters
 _REMEMBERED = 10_000  # visitors; the ones that came longest ago are forgotten first
 
 
@@ -33,13 +34,15 @@ def _cores() -> int:
 class Limits:
     """Bounds of a server. Requests are those of one visitor (address), and a burst may come at once.
 
-    `searches` run at once, and `model_searches` of those that ask a language model; `waiting` more may wait for
-    `patience` seconds. `model_calls` and `model_seconds` hold for each search. Uploads are in bytes and pixels each,
-    and all that are kept together are at most `uploads_kept` bytes.
+    `searches` run at once, and `model_searches` of those that ask a language model in this process, `server_searches`
+    where it is behind a server; `waiting` more may wait for `patience` seconds. `model_calls` and `model_seconds` hold
+    for each search. Uploads are in bytes and pixels each, and all that are kept together are at most `uploads_kept`
+    bytes.
     """
 
     searches: int = field(default_factory=_cores)
     model_searches: int = 1
+    server_searches: int = 8
     waiting: int = 256
     patience: float = 60.0
     requests_per_second: float = 50.0
@@ -67,22 +70,39 @@ class Gate:
         return self._present
 
     @contextmanager
-    def entered(self) -> Iterator[None]:
-        """Waits for a slot; raises Busy when too many wait already, or for too long."""
+    def entered(self, stopped: Callable[[], bool] | None = None) -> Iterator[None]:
+        """Waits for a slot; raises Busy when too many wait already, or for too long.
+
+        Once `stopped` says True it waits no more, and goes in: whoever stops a search wants what there is at once.
+        """
         with self._lock:
             if self._present >= self._room:
                 raise Busy(f"the server is busy with {self._present} searches: try again in a few seconds", 5)
             self._present += 1
         try:
-            if not self._slots.acquire(timeout=self._patience):
-                raise Busy(f"the server was busy for {self._patience:g} seconds: try again in a while", 30)
+            has_slot = self._waited(stopped)
             try:
                 yield
             finally:
-                self._slots.release()
+                if has_slot:
+                    self._slots.release()
         finally:
             with self._lock:
                 self._present -= 1
+
+    def _waited(self, stopped: Callable[[], bool] | None) -> bool:
+        """Whether there is a slot at last; False for one that was stopped."""
+        if stopped is None:
+            if self._slots.acquire(timeout=self._patience):
+                return True
+        else:
+            end = time.monotonic() + self._patience
+            while time.monotonic() < end:
+                if stopped():
+                    return False
+                if self._slots.acquire(timeout=_LOOK):
+                    return True
+        raise Busy(f"the server was busy for {self._patience:g} seconds: try again in a while", 30)
 
 
 class Rate:

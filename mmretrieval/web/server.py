@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 THREADS = 160
 REFRESH_SECONDS = 5.0
+_BACKLOG = 1024  # connections that wait to be taken
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -43,6 +44,7 @@ def create_app(
     `hosts` the names that the server answers to, all without any.
     """
     from fastapi import FastAPI
+    from starlette.middleware.cors import CORSMiddleware
 
     from mmretrieval import __version__
     from mmretrieval.web.api import add_routes
@@ -62,10 +64,8 @@ def create_app(
     add_routes(app, desk, metrics)
     if page:
         _mount_page(app, desk)
-    if origins:
-        from starlette.middleware.cors import CORSMiddleware
-
-        app.add_middleware(CORSMiddleware, allow_origins=origins, allow_methods=["*"], allow_headers=["*"])
+    # always there: where it is not, Gradio lets the scripts of any site read what the page reads
+    app.add_middleware(CORSMiddleware, allow_origins=origins, allow_methods=["*"], allow_headers=["*"])
     app.add_middleware(Guard, limits=desk.limits, accounts=accounts, hosts=hosts, origins=origins)
     app.add_middleware(Counting, metrics=metrics)
     return app
@@ -97,12 +97,14 @@ def serve(
             log_config=None,
             access_log=False,
             timeout_keep_alive=15,
+            backlog=_BACKLOG,
             timeout_graceful_shutdown=5,
             server_header=False,
         )
         address = f"http://{host if ':' not in host else f'[{host}]'}:{listening.getsockname()[1]}"
         if accounts is None and host not in _LOOPBACK:
             log.warning("everybody who can reach %s may search these pictures: give --auth-file to ask who it is", host)
+        listening.listen(_BACKLOG)
         if opened is not None:
             opened(address)
         with _ending_quietly():

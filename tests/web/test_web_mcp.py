@@ -126,6 +126,14 @@ def test_the_page_is_served_beside_the_api_and_phones_nobody(client):
     assert client.get("/api/v1/status").json()["records"] == 8
 
 
+@pytest.mark.parametrize("address", ["config", "gradio_api/info", "api/v1/status", ""])
+@pytest.mark.parametrize("method", ["GET", "OPTIONS"])
+def test_scripts_of_another_site_read_nothing_of_the_page(client, method, address):
+    asked = {"Host": "photos.example", "Origin": "https://evil.example", "Access-Control-Request-Method": "GET"}
+    answer = client.request(method, f"/{address}", headers=asked)
+    assert "access-control-allow-origin" not in answer.headers
+
+
 @pytest.mark.parametrize(
     "address",
     [

@@ -213,6 +213,18 @@ def test_who_waits_too_long_is_told_so():
     assert gate.present == 0
 
 
+def test_who_stops_while_waiting_goes_in_at_once_and_takes_no_slot():
+    gate = Gate(slots=1, waiting=2, patience=PATIENCE)
+    with gate.entered():
+        with gate.entered(lambda: True):
+            assert gate.present == 2
+        looks = iter([False, True])
+        with gate.entered(lambda: next(looks)):
+            assert next(looks, None) is None
+    with gate.entered(lambda: False):
+        pass
+
+
 def test_a_visitor_gets_a_burst_and_then_so_many_a_second():
     now = [0.0]
     rate = Rate(per_second=2, burst=3, clock=lambda: now[0])
