@@ -26,7 +26,7 @@ def status_html(
     number = f"best {shown} of {count:,}" if shown < count else f"all {count:,}"
     facts = f'<span class="mm-quiet">{number} in {_time(seconds)}</span>'
     link = (
-        '<button type="button" class="mm-quiet-button" data-mm="link" aria-label="Copy a link to this search">'
+        '<button type="button" class="mm-quiet-button" data-mm="link" aria-label="Copy link to this search">'
         f"{icon('link')}<span>Copy link</span></button>"
     )
     told_of = "".join(f"<li>{escape(as_sentence(each))}</li>" for each in warnings)
