@@ -15,6 +15,7 @@ import numpy as np
 
 from mmretrieval.errors import InvalidData, MMRetrievalError
 from mmretrieval.indexes._views import selection, view
+from mmretrieval.indexes._widening import Widener
 from mmretrieval.vectors import best, margin, row_scores
 
 if TYPE_CHECKING:
@@ -129,17 +130,18 @@ def together(rows: Rows, queries: NDArray[np.float32], top_k: int, span: Span) -
 
 
 def _blocks(rows: Rows, span: Span) -> Iterator[Block]:
-    """The rows of the span as float32, in blocks."""
+    """The rows of the span as float32, in blocks; each holds until the next one is asked for."""
     if span.mask is not None and span.first == 0 and _is_sparse(rows, span):
         chosen = np.flatnonzero(span.mask)
         for at in range(0, len(chosen), _ROWS):
             yield chosen[at : at + _ROWS], rows.take(chosen[at : at + _ROWS])
         return
+    widen = Widener(min(_ROWS, rows.stored), rows.dim)
     for slot, matrix in rows.stored_blocks(span.first, _ROWS):
         allowed = allowed_slots(rows, slot, len(matrix), span.mask)
         positions = rows.owners[slot : slot + len(matrix)].astype(np.int64)
         if allowed is None:
-            yield positions, matrix.astype(np.float32)
+            yield positions, widen(matrix)
         elif allowed.any():
             yield positions[allowed], matrix[allowed].astype(np.float32)
 
