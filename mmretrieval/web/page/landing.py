@@ -17,8 +17,8 @@ def landing_html(collection: Collection) -> str:
     """Pictures from all over the collection; each is a search for what looks like it."""
     if not collection.count:
         return '<div class="mm-nothing"><p>This index holds no picture yet.</p></div>'
-    step = max(1, collection.count // _SHOWN)
-    ids = [collection.ids[place] for place in range(step // 2, collection.count, step)][:_SHOWN]
+    count, shown = collection.count, min(collection.count, _SHOWN)
+    ids = [collection.ids[(2 * place + 1) * count // (2 * shown)] for place in range(shown)]
     cards = "".join(glance_html(Card(0, Hit(record.id, ""), record)) for record in collection.records(ids))
     grid = f'<ol class="mm-grid" aria-label="A look into the collection">{cards}</ol>'
     return f'<div class="mm-gallery mm-landing">{grid}</div>'

@@ -2,6 +2,7 @@
 // Everything is wired by data-mm attributes; nothing here ranks, and nothing is fetched but pictures and uploads.
 (() => {
   'use strict';
+  if (window.mmGallery) return; // Gradio puts what stands in the head there twice
   const UPLOADS = 'api/v1/uploads';
   const root = document.documentElement;
   const within = (event, selector) => event.target instanceof Element && event.target.closest(selector);
@@ -91,7 +92,7 @@
       + '<button type="button" class="mm-round mm-prev" data-mm="prev" aria-label="Picture before">‹</button>'
       + '<button type="button" class="mm-round mm-next" data-mm="next" aria-label="Next picture">›</button>'
       + '<button type="button" class="mm-round mm-close" data-mm="close" aria-label="Close">×</button>';
-    document.body.append(dialog);
+    (document.querySelector('.gradio-container main') || document.body).append(dialog); // where the page's style holds
     dialog.addEventListener('click', (event) => {
       const act = within(event, '[data-mm]');
       if (event.target === dialog || (act && act.dataset.mm === 'close')) dialog.close();
