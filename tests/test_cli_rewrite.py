@@ -6,7 +6,7 @@ import json
 
 import pytest
 from example_stages import Scripted, words
-from test_cli import draw, told
+from test_cli import draw, mmr, told
 
 import mmretrieval as mm
 from mmretrieval.asks import Failed, Text
@@ -49,6 +49,13 @@ def plain(place, query):
 
 
 REPLAYED = ("--index", "idx", "--replay", "recording")
+
+
+def test_explain_tells_what_a_step_did_and_says(place):
+    asked = ("search", "make it green", "--image", "id:p3", "--rewrite", "target-caption", *REPLAYED, "--explain")
+    said = mmr(*asked, cwd=place).stderr
+    assert f"step: 'target_caption' ok, 0 calls, 1 kept replies, moved 0 hits; target: {TARGET}\n" in said
+    assert "step: 'dense'" not in said  # it has nothing to say
 
 
 def test_a_described_target_joins_the_search(place):

@@ -13,6 +13,7 @@ from mmretrieval.errors import UsageError
 
 if TYPE_CHECKING:
     from mmretrieval.planned import Planned
+    from mmretrieval.types import Step
 
 Mllm = Annotated[
     str | None,
@@ -77,3 +78,11 @@ def tell_planned(planned: Iterable[Planned]) -> None:
     """Say on stderr what is about to be asked."""
     for each in planned:
         sys.stderr.write(f"plan: {each}\n")
+
+
+def tell_steps(steps: Iterable[Step]) -> None:
+    """Say on stderr what the stages did that asked, moved hits, or have something to say."""
+    for step in steps:
+        if step.calls or step.cached or step.moved or step.note:
+            did = f"{step.status}, {step.calls} calls, {step.cached} kept replies, moved {step.moved} hits"
+            sys.stderr.write(f"step: '{step.name}' {did}{f'; {step.note}' if step.note else ''}\n")

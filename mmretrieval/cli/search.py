@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mmretrieval.cli.asked import Like, Minus, Pictures, Unlike, query_of
-from mmretrieval.cli.asking import MaxCalls, MaxCost, MaxSeconds, Mllm, Price, Record, Replay, asking, tell_planned
+from mmretrieval.cli.asking import (
+    MaxCalls,
+    MaxCost,
+    MaxSeconds,
+    Mllm,
+    Price,
+    Record,
+    Replay,
+    asking,
+    tell_planned,
+    tell_steps,
+)
 from mmretrieval.cli.options import (
     Compose,
     Device,
@@ -40,7 +51,7 @@ Explain = Annotated[
     bool,
     typer.Option(
         "--explain",
-        help="Print also what each channel and part of the query adds, and why; on stderr the calls that are planned.",
+        help="Print also what each channel and part of the query adds, and why; on stderr planned calls and steps.",
     ),
 ]
 Cutoff = Annotated[
@@ -108,6 +119,8 @@ def search(
             tell_planned(searcher.planned())
         cut, fold = cutoff if strictness is None else strictness, collapse if alike is None else alike
         ranking = searcher.search(query, top_k=top_k, cutoff=cut, collapse=fold)
+    if explain:
+        tell_steps(ranking.steps)
     return _report(ranking, explain=explain)
 
 
