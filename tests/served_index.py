@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-PATIENCE = 240.0
+PATIENCE = 600.0
 
 
 def free_port() -> int:

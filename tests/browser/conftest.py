@@ -15,7 +15,7 @@ from watched_page import Watched
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, Page
 
-SECONDS = 30  # how long a test waits for anything on the page
+SECONDS = 60  # how long a test waits for anything on the page
 
 
 @pytest.fixture(scope="package")
