@@ -44,11 +44,11 @@ of the change weigh in the captions, of what words alone would weigh there: 1 is
 dense search alone. With ranks it multiplies 1 / (60 + rank). The difference is that to share 0 in nDCG@10, paired over
 queries, with the 95 % interval of a bootstrap.
 
-What follows: the captions of other pictures have the words of the change as well, and most of what is sought stands in
-no word. By ranks nearly any share loses, so there the captions are not asked. In a blend a share up to 0.2 neither
-gains nor loses, and more loses. Where captions stand for the pictures (cirr-text.md), so that looks know little more than words,
-the words of a change gain up to a third or a half of the whole. So a blend gives them 0.2. A described target is asked
-for with full weight in their place: those are words for what is sought.
+What follows: the captions of other pictures have the words of the change as well, and most of what is sought stands
+in no word. By ranks nearly any share loses, so there the captions are not asked. In a blend a share up to 0.2 neither
+gains nor loses, and more loses. Where captions stand for the pictures (cirr-text.md), so that looks know little more
+than words, the words of a change gain up to a third or a half of the whole. So a blend gives them 0.2. A described
+target is asked for with full weight in their place: those are words for what is sought.
 
 This pays where the encoder understands pictures. Where it does not, as the demo model with photographs, words are all
 there is, and by ranks nothing is left of them: for "Groceries, a photograph and a change" in benchmarks.md nDCG@10
