@@ -27,7 +27,8 @@ from mmretrieval.web.page.marking import Marking
 from mmretrieval.web.page.marks import marked, with_feedback
 from mmretrieval.web.page.measured import Stopped, measuring
 from mmretrieval.web.page.parts import Parts
-from mmretrieval.web.page.reranking import AFTER, BEFORE, Outputs, Reranking, choices
+from mmretrieval.web.page.reranking import choices, of_link
+from mmretrieval.web.page.reranks import AFTER, BEFORE, Outputs, Reranking
 from mmretrieval.web.page.rerunning import rerank, with_depth
 from mmretrieval.web.page.seen import Seen, seen, seen_html
 
@@ -133,31 +134,36 @@ def test_the_results_can_go_back_to_the_order_before(folder):
         assert (form, ranking.ids) == (last["form"], last["ranking"].ids)
 
 
-def test_a_stop_keeps_the_best_order_so_far_and_says_that_it_is_partial(folder):
-    begun, go = Event(), Event()
+def shown_while(reranking, watched):
+    """All updates of a rerank; `watched` is set once the first order stands there."""
+    updates = []
+    for values in reranking.run(["pointwise:alpha=1"], 6, FORM, (), ME):
+        updates.append(named(values))
+        if isinstance(updates[-1]["sides"], str):
+            watched.set()
+    return updates
 
-    def slow(ask):
+
+def test_a_stop_keeps_the_best_order_so_far_and_says_that_it_is_partial(folder):
+    watched = Event()
+
+    def stopping(ask):
+        assert watched.wait(PATIENCE)
         if last_first.count == 2:
-            begun.set()
-            assert go.wait(PATIENCE)
+            reranking.stop(SOMEONE)  # of another visitor, so it changes nothing here
+            reranking.stop(ME)
         return last_first(ask)
 
-    with desk_of(folder, slow, at_once=1) as desk:
+    with desk_of(folder, stopping, at_once=1) as desk:
         reranking = Reranking(parts_of(desk))
-        updates = []
-        for values in reranking.run(["pointwise:alpha=1"], 6, FORM, (), ME):
-            updates.append(named(values))
-            if begun.is_set() and not go.is_set():
-                reranking.stop(SOMEONE)  # of another visitor, so it changes nothing here
-                reranking.stop(ME)
-                go.set()
-        last = updates[-1]
-        asked = sum(map(len, desk.mllm.calls))
-    assert 3 <= asked < 6
+        last = shown_while(reranking, watched)[-1]
+        assert sum(map(len, desk.mllm.calls)) == 3
     assert "Stopped: this is the best order so far" in last["progress"]
     assert "partial" in last["progress"]
     assert last["ranking"].status == "partial"
-    assert sorted(last["ranking"].ids) == sorted(last["done"].before.ids)
+    before = last["done"].before.ids
+    assert [each for each in last["ranking"].ids if each in before[:3]] == [*reversed(before[:3])]  # those it judged
+    assert sorted(last["ranking"].ids) == sorted(before)
 
 
 def test_a_visitor_who_leaves_stops_what_was_asked_for(folder):
@@ -177,6 +183,45 @@ def test_a_visitor_who_leaves_stops_what_was_asked_for(folder):
         go.set()
         desk.search(FORM.model_copy(update={"rerank": ("pointwise:depth=2",)}))  # waits until the first one is out
         assert sum(map(len, desk.mllm.calls)) <= 3
+
+
+def test_another_search_ends_a_rerank_under_way_and_is_not_overwritten_by_it(folder):
+    watched, cleared = Event(), []
+
+    def searching(ask):
+        assert watched.wait(PATIENCE)
+        if last_first.count == 1:
+            same = reranking.follow(FORM.model_copy(update={"rerank": ("grid",)}), None, ME)
+            assert all(isinstance(each, dict) for each in same)
+            cleared.append(reranking.follow(SearchForm(text="fox"), None, ME))
+        return last_first(ask)
+
+    with desk_of(folder, searching, at_once=1) as desk:
+        reranking = Reranking(parts_of(desk))
+        updates = shown_while(reranking, watched)
+        assert sum(map(len, desk.mllm.calls)) == 2
+    assert [dict(zip(Outputs.__slots__, each, strict=True))["sides"] for each in cleared] == [""]
+    assert updates[-1]["sides"] == ""
+    assert all(isinstance(each["ranking"], dict) for each in updates)  # left as it is, never the old search's
+
+
+def test_what_was_reranked_stays_for_the_same_search_and_goes_with_another(folder):
+    with desk_of(folder) as desk:
+        reranking = Reranking(parts_of(desk))
+        last = named(list(reranking.run(["pointwise"], 4, FORM, (), ME))[-1])
+        for same in (FORM, last["form"]):
+            assert all(isinstance(each, dict) for each in reranking.follow(same, last["done"], ME))
+        cleared = dict(zip(Outputs.__slots__, reranking.follow(SearchForm(text="fox"), last["done"], ME), strict=True))
+        assert (cleared["sides"], cleared["steps"], cleared["done"]) == ("", "", None)
+
+
+def test_the_methods_of_a_link_are_chosen_and_nothing_is_run():
+    def chosen(**parameters):
+        return of_link(SimpleNamespace(query_params=parameters))
+
+    assert chosen(text="soup", rerank='["grid:depth=4", "cotrr"]') == ["grid:depth=4", "cotrr"]
+    assert isinstance(chosen(text="soup"), dict)
+    assert isinstance(chosen(rerank='["'), dict)
 
 
 @pytest.mark.parametrize(
@@ -291,7 +336,7 @@ def test_settings_are_measured_and_compared_on_marks(folder):
         alone = list(marking.measure(FORM, marks, ME))[-1][0]
         assert "<td>0.431</td>" in alone  # nDCG of one right picture at place 4
         both = list(marking.measure(turned, marks, ME, FORM))[-1][0]
-        assert "B: reranked by pointwise:alpha=1,depth=4" in both
+        assert "B is reranked by pointwise:alpha=1,depth=4" in both
         assert "<td>0.431</td><td>1.000</td><td>+0.569</td>" in both
         refused = list(marking.measure(FORM, (), ME))[-1][0]
         assert "there is nothing to measure with yet" in refused
@@ -340,7 +385,9 @@ def test_indexing_from_the_page_adds_what_is_new_and_search_finds_it_at_once(tmp
         assert updates[0][2]["interactive"] is True
         assert updates[-1][1]["interactive"] is True
 
-        for folder in (1, 2, -1):
+        (tmp_path / "elsewhere").mkdir()
+        for folder, told in ((1, "holds the pictures of …/pictures"), (2, "may not be indexed"), (-1, "may not be")):
             refused = list(panel.run(folder))[-1][0]
+            assert told in refused
             assert 'role="alert"' in refused
             assert str(tmp_path) not in refused

@@ -21,7 +21,7 @@ def panel(parts: Parts) -> None:
     """Draws the panel where it is called."""
     told.slot(told.line("The results as they are shown, in their order."))
     with gr.Row():
-        buttons = [gr.Button(label, elem_id=f"mmb-export-{kind}", min_width=90) for label, kind in _KINDS]
+        buttons = [gr.Button(label, size="md", elem_id=f"mmb-export-{kind}", min_width=90) for label, kind in _KINDS]
     remark = told.slot("", "mmb-export-told")
     slot = download.slot("mmb-export-file")
     for button, (_, kind) in zip(buttons, _KINDS, strict=True):

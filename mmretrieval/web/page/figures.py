@@ -18,28 +18,31 @@ def measures_html(values: Mapping[str, Interval], queries: int, notes: Sequence[
         f"<td>{_whisker(value, 0.0, 1.0)}</td></tr>"
         for name, value in values.items()
     )
-    head = '<tr><th scope="col">measure</th><th scope="col">mean</th><th scope="col">95% interval</th><th></th></tr>'
+    head = '<tr><th scope="col">measure</th><th scope="col">mean</th><th scope="col">95% interval</th><td></td></tr>'
     caption = f"On {_counted(queries)} with a relevant picture; larger is better, 1 is perfect."
     return _table(caption, head, rows) + _remarks([*_few(queries), *notes])
 
 
-def comparison_html(compared: Comparison, names: tuple[str, str], notes: Sequence[str] = ()) -> str:
-    """A row a measure: both means, their difference with its interval, and on how many queries each is better."""
+def comparison_html(compared: Comparison, settings: tuple[str, str], notes: Sequence[str] = ()) -> str:
+    """A row a measure: both means, their difference with its interval, and on how many queries each is better.
+
+    `settings` are A and B in words.
+    """
     rows = "".join(_compared(each) for each in compared.differences)
-    titles = ("measure", names[0], names[1], "difference", "95% interval", "", "better / worse / same", "p")
-    head = "".join(f'<th scope="col">{escape(title)}</th>' if title else "<th></th>" for title in titles)
-    caption = f"{names[1]} against {names[0]} on {_counted(compared.queries)}."
-    verdict = "".join(f"<li>{escape(verdict_of(each, names))}</li>" for each in compared.differences)
+    titles = ("measure", "A", "B", "B - A", "95% interval", "", "better / worse / same", "p")
+    head = "".join(f'<th scope="col">{title}</th>' if title else "<td></td>" for title in titles)
+    caption = f"On {_counted(compared.queries)}. A is {settings[0]}; B is {settings[1]}."
+    verdict = "".join(f"<li>{escape(verdict_of(each))}</li>" for each in compared.differences)
     told = f'<ul class="mmb-verdicts" role="status">{verdict}</ul>'
     return told + _table(caption, f"<tr>{head}</tr>", rows) + _remarks([*_few(compared.queries), *notes])
 
 
-def verdict_of(found: Difference, names: tuple[str, str]) -> str:
-    """Which of the two is better by this measure, or that the marks do not tell."""
+def verdict_of(found: Difference) -> str:
+    """Which of A and B is better by this measure, or that the marks do not tell."""
     if found.wins == found.losses == 0:
         return f"{found.measure}: no difference on any query."
     if found.p < 1 - LEVEL and (found.delta.low > 0 or found.delta.high < 0):  # few queries please the interval alone
-        better, worse = (names[1], names[0]) if found.delta.mean > 0 else names
+        better, worse = ("B", "A") if found.delta.mean > 0 else ("A", "B")
         return f"{found.measure}: {better} is better than {worse} by {abs(found.delta.mean):.3f}."
     return f"{found.measure}: the marks do not tell which is better; mark more queries."
 
@@ -86,7 +89,7 @@ def _remarks(notes: Sequence[str]) -> str:
 def _few(queries: int) -> list[str]:
     if queries >= _FEW:
         return []
-    return [f"{_counted(queries)} tell little: an interval needs ten or more marked queries to mean something."]
+    return [f"{_counted(queries)} {'tells' if queries == 1 else 'tell'} little: ten or more would mean something."]
 
 
 def _counted(queries: int) -> str:

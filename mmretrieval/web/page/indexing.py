@@ -5,6 +5,7 @@ The browser sends the number of a folder of that list and never a path. One run 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from html import escape
 from threading import Lock
@@ -21,6 +22,7 @@ from mmretrieval.web.page.work import Work
 from mmretrieval.web.refusals import refusal
 
 _MOST_SKIPPED = 50  # files that are told with their reason
+_ABOVE = re.compile(r"(?<!\S)/(?:[^\s/;:,]+/)+")  # the folders above one, which are no matter of a visitor
 _QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
 
 
@@ -32,10 +34,11 @@ def panel(parts: Parts) -> None:
     indexing = Indexing(parts)
     names = [(folder.name or "the folder", number) for number, folder in enumerate(folders)]
     told.slot(told.line("New and changed pictures are added, and those that are gone are taken out."))
-    folder = gr.Dropdown(names, value=0, label="Folder", visible=len(folders) > 1, elem_id="mmb-folder")
+    with gr.Column(elem_classes="mmb-form", visible=len(folders) > 1):
+        folder = gr.Dropdown(names, value=0, label="Folder", elem_id="mmb-folder")
     with gr.Row():
-        start = gr.Button(f"Index {names[0][0]}" if len(folders) == 1 else "Index", elem_id="mmb-index")
-        stop = gr.Button("Stop", elem_id="mmb-index-stop", interactive=False)
+        start = gr.Button(f"Index {names[0][0]}" if len(folders) == 1 else "Index", size="md", elem_id="mmb-index")
+        stop = gr.Button("Stop", size="md", elem_id="mmb-index-stop", interactive=False)
     remark = told.slot("", "mmb-index-told")
     start.click(indexing.run, folder, [remark, start, stop], **_QUIET)
     stop.click(indexing.stop, None, stop, queue=False, show_progress="hidden", api_visibility="private")
@@ -97,10 +100,7 @@ class Indexing:
         yield _report_html(work.result()), *_buttons(runs=False)
 
     def _error(self, error: Exception) -> str:
-        sentence = refusal(error, self._desk.index)[1]
-        for folder in self._desk.allow_index:
-            sentence = sentence.replace(str(folder), folder.name or "the folder")
-        return told.refused(sentence)
+        return told.refused(_ABOVE.sub("…/", refusal(error, self._desk.index)[1]))
 
 
 def _progress_html(progress: Progress | None) -> str:

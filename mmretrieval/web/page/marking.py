@@ -27,9 +27,11 @@ def panel(parts: Parts) -> None:
     marking = Marking(parts)
     counts = told.slot(marking.counts(None, ()), "mmb-marks")
     with gr.Row():
-        feedback = gr.Button("Search with these marks", variant="primary", elem_id="mmb-feedback", interactive=False)
-        plain = gr.Button("Search without them", elem_id="mmb-without", interactive=False)
-        clear = gr.Button("Take the marks back", elem_id="mmb-clear", interactive=False)
+        feedback = gr.Button(
+            "Search with these marks", variant="primary", size="md", elem_id="mmb-feedback", interactive=False
+        )
+        plain = gr.Button("Search without them", size="md", elem_id="mmb-without", interactive=False)
+        clear = gr.Button("Take the marks back", size="md", elem_id="mmb-clear", interactive=False)
     buttons = [feedback, plain, clear]
     # One after the other and none left out, for quick clicks: each takes up the marks that the one before left.
     in_turn: dict[str, Any] = {"trigger_mode": "multiple", "concurrency_limit": 1}
@@ -52,11 +54,11 @@ def _measuring_panel(parts: Parts, marking: Marking) -> None:
     told.slot('<h3 class="mmb-heading">How good are these settings on your marks?</h3>')
     cost = told.slot(marking.cost(None, ()), "mmb-measure-cost")
     with gr.Row():
-        alone = gr.Button("Measure", elem_id="mmb-measure")
-        keep = gr.Button("Keep as A", elem_id="mmb-keep")
-        compare = gr.Button("Compare with A", elem_id="mmb-compare", interactive=False)
-        stop = gr.Button("Stop", elem_id="mmb-measure-stop", interactive=False)
-        save = gr.Button("Save marks", elem_id="mmb-save-marks")
+        alone = gr.Button("Measure", size="md", elem_id="mmb-measure")
+        keep = gr.Button("Keep as A", size="md", elem_id="mmb-keep")
+        compare = gr.Button("Compare with A", size="md", elem_id="mmb-compare", interactive=False)
+        stop = gr.Button("Stop", size="md", elem_id="mmb-measure-stop", interactive=False)
+        save = gr.Button("Save marks", size="md", elem_id="mmb-save-marks")
     kept, figures = told.slot("", "mmb-kept"), told.slot("", "mmb-figures")
     first, slot = gr.State(None), download.slot("mmb-marks-file")
     inputs, out = [parts.form, parts.marks], [figures, stop]

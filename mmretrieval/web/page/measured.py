@@ -39,7 +39,7 @@ def measuring(desk: Desk, judged: Judged, settings: SearchForm, other: SearchFor
         if other is None:
             return measures_html(second.values, second.queries, second.notes)
         first = measure(desk.search, desk.collection.ids, judged, other, partial(progress, len(judged.sought)))
-        names = (f"A: {settings_words(other)}", f"B: {settings_words(settings)}")
+        names = settings_words(other), settings_words(settings)
         return comparison_html(against(first, second, judged), names, _both_notes(first, second))
 
     return Work(call)
