@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 from mmretrieval.cli import main
+from mmretrieval.errors import NotFound
 
 DEMO_INDEX = Path("demo/index")
 
@@ -23,4 +24,8 @@ def with_index(arguments: list[str]) -> list[str]:
 
 
 if __name__ == "__main__":
-    main(["app", *with_index(sys.argv[1:])])
+    chosen = with_index(sys.argv[1:])
+    if str(DEMO_INDEX) in chosen and not DEMO_INDEX.is_dir():
+        sys.stderr.write(f"error: there is no demo collection at {DEMO_INDEX} yet: make it with: make demo\n")
+        sys.exit(NotFound.exit_code)
+    main(["app", *chosen])

@@ -85,7 +85,7 @@ def words_section(words: Component) -> Section:
 def _words() -> gr.Textbox:
     return gr.Textbox(
         label="What you look for, or what should change in the picture",
-        placeholder="Describe a picture, or what should change in yours",
+        placeholder="Describe what you look for",
         show_label=False,
         container=False,
         autofocus=True,

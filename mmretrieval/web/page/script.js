@@ -221,7 +221,9 @@
     const act = within(event, '[data-mm]');
     if (act && act.dataset.mm === 'theme') turn();
     if (act && act.dataset.mm === 'settings') {
-      const isOpen = document.body.classList.toggle('mm-settings-open');
+      const body = document.getElementById('mm-body');
+      const isOpen = body.dataset.settings !== 'open';
+      body.dataset.settings = isOpen ? 'open' : 'closed';
       act.setAttribute('aria-expanded', String(isOpen));
     }
     const models = document.querySelector('.mm-models[open]');
