@@ -55,7 +55,10 @@ def card(hit=None, record=None, **more):
 
 
 def whole(of):
-    return card_html(of, detail_html(of))
+    """The card, and the larger view as the page takes it out of the card."""
+    page = card_html(of, detail_html(of))
+    [opened] = Tags(page).having("data-detail")
+    return page + opened["data-detail"]
 
 
 def ranking(*hits, steps=()):

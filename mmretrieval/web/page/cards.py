@@ -1,7 +1,8 @@
 """One hit as a card: the picture, its place, how good it is and why, and what can be done with it.
 
 All words of a collection or a model are escaped. A card's size does not depend on its content, so nothing moves when
-pictures arrive. What the larger view shows lies in a template inside the card, so opening it asks the server nothing.
+pictures arrive. What the larger view shows lies in an attribute of the card, so opening it asks the server nothing; a
+<template> would keep what it held when Gradio turns the cards of one search into those of the next.
 """
 
 from __future__ import annotations
@@ -54,10 +55,9 @@ def card_html(card: Card, detail: str) -> str:
     """The card; `detail` is the HTML of its larger view."""
     record_id, why = escape(card.record.id), escape(card.hit.why)
     return (
-        f'<li class="mm-card" data-id="{record_id}">'
+        f'<li class="mm-card" data-id="{record_id}" data-detail="{escape(detail)}">'
         f'<div class="mm-frame">{_picture(card)}{_place(card)}{_actions(card)}{_folded(card)}</div>'
-        f'<div class="mm-foot">{_score(card)}<p class="mm-why" title="{why}">{why}</p>{_parts(card)}</div>'
-        f"<template>{detail}</template></li>"
+        f'<div class="mm-foot">{_score(card)}<p class="mm-why" title="{why}">{why}</p>{_parts(card)}</div></li>'
     )
 
 

@@ -111,9 +111,8 @@
   };
   const fill = (card) => {
     shown = card;
-    const content = card.querySelector('template');
     const place = dialog.querySelector('.mm-frame-about');
-    place.replaceChildren(content.content.cloneNode(true));
+    place.innerHTML = card.dataset.detail; // the server escaped all words in it
     place.scrollTop = 0;
     dialog.querySelector('.mm-prev').disabled = !neighbour(-1);
     dialog.querySelector('.mm-next').disabled = !neighbour(1);
@@ -127,7 +126,7 @@
   };
   const step = (by) => { const next = neighbour(by); if (next) fill(next); };
   const open = (card) => {
-    if (!card.querySelector('template')) return;
+    if (!card.dataset.detail) return;
     if (!dialog) makeDialog();
     fill(card);
     dialog.showModal();
