@@ -30,6 +30,7 @@ import httpx
 import psutil
 import serving_clients as clients
 import serving_collection as collection
+from serving_page import visits
 from serving_report import report
 
 import mmretrieval as mm
@@ -152,7 +153,7 @@ def agreeing(kept: dict[str, list[str]], searcher: mm.Searcher) -> dict[str, int
 def memory(address: str, process: psutil.Process, texts: Iterator[str], ids: list[str], count: int) -> dict[str, Any]:
     """MiB of the server's own after warming up, and after every so many searches of all kinds."""
     picture = min((ROOT / "assets").rglob("*.png")).read_bytes()
-    sent = httpx.post(f"{address}/api/v1/uploads", files={"file": ("picture.png", picture)}, timeout=60.0)
+    sent = httpx.post(f"{address}/api/v1/uploads", files={"picture": ("picture.png", picture)}, timeout=60.0)
     sent.raise_for_status()
     bodies = clients.mixed(texts, ids, sent.json()["token"])
     clients.so_many(address, bodies, WARM_UP, 8, EVERY, lambda: 0.0)
@@ -179,11 +180,17 @@ def main() -> int:
     with mm.Searcher.open(index) as searcher, server(index) as (address, process):
         encoder = searcher.pipeline.first_stage.encoder
         encoder.encode_texts(["warm"])
-        found: dict[str, Any] = {"vectors": given.vectors, "lone": lone(address, texts)}
-        found["load"] = load(address, process, encoder, texts, given)
+        found: dict[str, Any] = {"vectors": given.vectors}
+        for part, measured in (
+            ("lone", lambda: lone(address, texts)),
+            ("load", lambda: load(address, process, encoder, texts, given)),
+            ("lone after", lambda: lone(address, texts)),
+            ("memory", lambda: memory(address, process, texts, list(searcher.ids), given.searches)),
+            ("page", lambda: visits(address, list(itertools.islice(texts, 20)))),
+        ):
+            found[part] = measured()
+            sys.stderr.write(f"{part}: {json.dumps(found[part])}\n")
         found["load"]["agreement"] = agreeing(found["load"].pop("kept"), searcher)
-        found["lone after"] = lone(address, texts)
-        found["memory"] = memory(address, process, texts, list(searcher.ids), given.searches)
     found["machine"] = {
         "processors": os.cpu_count(),
         "kind": platform.machine(),

@@ -28,6 +28,10 @@ machine with {machine["processors"]} processors, of which another program kept o
 | before the load | {_times(found["lone"]["ms"])} |
 | after the load | {_times(found["lone after"]["ms"])} |
 
+## The page in a browser
+
+{_page(found["page"])}
+
 ## Memory
 
 {_memory(found["memory"])}
@@ -72,6 +76,22 @@ def _limits(load: Mapping[str, Any]) -> str:
 
 def _times(ms: Mapping[str, float]) -> str:
     return f"{ms['p50']:.1f} | {ms['p95']:.1f} | {ms['max']:.0f}"
+
+
+def _page(page: Mapping[str, Any]) -> str:
+    told = {
+        "first paint": "the first paint",
+        "search box": "the search box can be used",
+        "cards": "after Enter, the first card of the answer",
+        "pictures": "after Enter, the first picture",
+    }
+    rows = "\n".join(f"| {words} | {page['ms'][name]:.0f} |" for name, words in told.items())
+    return f"""Headless Chromium on the same machine, an empty cache each time, {page["files"]} files; medians of
+{page["visits"]} visits after a first one.
+
+| | ms |
+|---|---|
+{rows}"""
 
 
 def _memory(memory: Mapping[str, Any]) -> str:
