@@ -192,8 +192,9 @@ class Desk:
         stamp = _stamp(self.index)
         if stamp == self._seen:
             return False
-        self._seen = stamp
-        return self.refresh()
+        is_new = self.refresh()
+        self._seen = stamp  # only now, so that what failed is tried again
+        return is_new
 
     def close(self) -> None:
         """Close the index, and the language model that was opened by name."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from mmretrieval.errors import MMRetrievalError, UsageError
+from mmretrieval.errors import UsageError
 from mmretrieval.web.auth import Accounts
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ async def _running(desk: Desk, _: FastAPI) -> AsyncIterator[None]:
             await asyncio.sleep(REFRESH_SECONDS)
             try:
                 await anyio.to_thread.run_sync(desk.keep_up)
-            except MMRetrievalError as error:  # the old state is served on, and the next look may be luckier
+            except Exception as error:  # noqa: BLE001 - whatever it is, the old state is served on, and it looks again
                 log.warning("the index could not be read again: %s", error)
 
     task = asyncio.create_task(keep_up())
