@@ -166,6 +166,18 @@ def test_a_link_spends_nothing_at_a_language_model(searching, desk):
     told = opened(searching, to_link(SearchForm(text="soup", rerank=("pointwise",))))
     assert told[RANKING].ids == desk.search(SearchForm(text="soup")).ids
     assert [step.calls for step in told[RANKING].steps] == [0]
+    assert "by pointwise: choose that under Rerank" in told[STATUS]
+
+
+def test_a_link_to_an_uploaded_picture_says_what_it_lacks(searching):
+    told = opened(searching, to_link(SearchForm(text="soup", image="x" * 20)))
+    assert told[RANKING].ids
+    assert "The uploaded picture is not in this link: upload it again." in told[STATUS]
+
+
+def test_the_examples_of_a_search_are_told(searching, desk):
+    form = SearchForm(text="soup", like=("p01", "p02"), unlike=("p03",))
+    assert "“soup” and 2 good examples and 1 bad example" in searching.parts.shown(form, desk.search(form))[STATUS]
 
 
 def test_a_page_without_a_link_stays_as_it_is(searching):

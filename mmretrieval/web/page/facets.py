@@ -13,7 +13,7 @@ from mmretrieval.errors import UsageError
 if TYPE_CHECKING:
     from mmretrieval.collection import Collection
 
-_MOST_FIELDS = 8
+_MOST_FIELDS = 6
 _MOST_VALUES = 100
 _LOOKED_AT = 5000  # records; of a larger collection, so many at even distances
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}([T ]|$)")
@@ -59,7 +59,7 @@ class Facet:
 
 
 def facets(collection: Collection) -> tuple[Facet, ...]:
-    """At most eight, those that most records have first; reads the metadata of at most 5,000 records."""
+    """At most six, those that most records have first; reads the metadata of at most 5,000 records."""
     uses = [
         use for use in collection.fields() if use.name not in ("id", "path", "caption") and "object" not in use.kinds
     ]

@@ -48,12 +48,14 @@ class Parts:
         """Where `shown` and `refused` belong."""
         return [self.form, self.ranking, self.status, self.found]
 
-    def shown(self, form: SearchForm, ranking: Ranking, marks: Sequence[Mark] = ()) -> tuple[Any, ...]:
-        """The values of `outputs` that show a ranking."""
+    def shown(
+        self, form: SearchForm, ranking: Ranking, marks: Sequence[Mark] = (), remarks: Sequence[str] = ()
+    ) -> tuple[Any, ...]:
+        """The values of `outputs` that show a ranking; `remarks` stand before its warnings."""
         with self.desk.reading() as collection:
             gallery = gallery_html(collection, form, ranking, grades_of(marks, form))
             known = doubts(collection)  # stand at the top of the page
-            news = [warning for warning in ranking.warnings if warning not in known]
+            news = [*remarks, *(warning for warning in ranking.warnings if warning not in known)]
             return form, ranking, status_html(form, ranking, collection.count, news), gallery
 
     def refused(self, sentence: str) -> tuple[Any, ...]:

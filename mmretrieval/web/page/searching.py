@@ -82,7 +82,7 @@ class Searching:
             form, remarks = from_link(dict(request.query_params))
             if form.is_empty:
                 return (*[gr.skip()] * len(self.outputs),) if not remarks else self._refused(" ".join(remarks))
-            return self._shown(form, marks, show=True)
+            return self._shown(form, marks, show=True, remarks=(*remarks, *_left_out(form)))
 
         return self._told(opened)
 
@@ -104,12 +104,12 @@ class Searching:
         made = formed(form, self.parts.sections, values)
         return SearchForm(**{**dict(made), **(update or {})})
 
-    def _shown(self, form: SearchForm, marks: Marks, *, show: bool = False) -> Values:
-        """Searches; with `show` the inputs show the form, too."""
+    def _shown(self, form: SearchForm, marks: Marks, *, show: bool = False, remarks: Sequence[str] = ()) -> Values:
+        """Searches; with `show` the inputs show the form, too. Language models are asked by their panel alone."""
         if form.is_empty:
             raise UsageError("type what you look for, or give a picture")
         asked = form.model_copy(update={"rerank": (), "rewrite": ()})
-        results = self.parts.shown(asked, self.parts.desk.search(asked), marks)
+        results = self.parts.shown(asked, self.parts.desk.search(asked), marks, remarks)
         inputs = written(form, self.parts.sections) if show else self._kept()
         return (*results, picture_html(self.parts.desk, form), *inputs)
 
@@ -130,3 +130,9 @@ class Searching:
             first = error.errors(include_url=False)[0]
             return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
         return refusal(error, self.parts.desk.index)[1]
+
+
+def _left_out(form: SearchForm) -> list[str]:
+    """What a link asks of a language model, which nobody should be made to spend by a click on it."""
+    methods = ", ".join((*form.rewrite, *form.rerank))
+    return [f"this link also asks a language model, by {methods}: choose that under Rerank"] if methods else []

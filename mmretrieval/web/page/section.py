@@ -11,7 +11,7 @@ from mmretrieval.web.form import SearchForm
 if TYPE_CHECKING:
     from gradio.components import Component
 
-KEPT = ("image", "image_id", "like", "unlike", "max_calls", "max_seconds")  # fields that no input holds
+KEPT = ("image", "image_id", "like", "unlike", "refine", "max_calls", "max_seconds")  # fields that no input holds
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,9 +38,15 @@ def _asked(form: SearchForm) -> str:
     """What was sought, in words."""
     words = f"“{escape(shortened(form.text, 80))}”" if form.text.strip() else ""
     if form.has_picture:
-        return f"Your picture, {words}" if words else "Similar to your picture"
-    examples = f"{len(form.like)} good example{'' if len(form.like) == 1 else 's'}" if form.like else ""
-    return " and ".join(part for part in (words, examples) if part) or "Everything"
+        told = [f"Your picture, {words}" if words else "Similar to your picture", _examples(form)]
+        return " and ".join(part for part in told if part)
+    return " and ".join(part for part in (words, _examples(form)) if part)
+
+
+def _examples(form: SearchForm) -> str:
+    counts = [(len(form.like), "good"), (len(form.unlike), "bad")]
+    told = [f"{count} {kind} example{'' if count == 1 else 's'}" for count, kind in counts if count]
+    return " and ".join(told)
 
 
 def _time(seconds: float) -> str:
