@@ -63,12 +63,8 @@ def bench(
     from mmretrieval.benchmarks import Correlations
     from mmretrieval.cli.progress import Bars
     from mmretrieval.evaluation.measures import parse_measures
-    from mmretrieval.presets.preset import read_preset
 
-    plain = [read_preset(each) for each in dict.fromkeys(pipeline or ["dense"])]
-    presets = [each for one in plain for each in (one, *([one.reranked(rerank)] if rerank else []))]
-    for each in presets:
-        each.need_all()  # said before anyone fetches the data
+    presets = _presets(pipeline or ["dense"], rerank)
     wanted = tuple(map(str, parse_measures(measures))) if measures else ()
     model = asking(mllm, replay, record, max_calls=max_calls, max_seconds=max_seconds, max_cost=max_cost, price=price)
     benchmark = _loaded(name, data, split, limit)
@@ -87,6 +83,17 @@ def bench(
         status="partial" if any(_went_without(result) for result in results) else "ok",
         warnings=warnings,
     )
+
+
+def _presets(names: Sequence[str], rerank: Sequence[str] | None) -> list[Preset]:
+    """Each of the pipelines, and behind it the same with these rerankers; said to lack nothing before data is read."""
+    from mmretrieval.presets.preset import read_preset
+
+    plain = [read_preset(each) for each in dict.fromkeys(names)]
+    presets = [each for one in plain for each in (one, *([one.reranked(rerank)] if rerank else []))]
+    for each in presets:
+        each.need_all()
+    return presets
 
 
 @contextmanager
