@@ -326,6 +326,14 @@ def test_feedback_is_the_search_with_examples_and_goes_away_again(folder):
         assert marking.clear(FORM, marks, ranking)[0] == ()
 
 
+def test_feedback_asks_no_model_that_was_asked_before(folder):
+    with desk_of(folder) as desk:
+        reranked = FORM.model_copy(update={"rerank": ("pointwise",)})
+        form, _, _, _ = Marking(parts_of(desk)).search(reranked, marked((), FORM, "p03", 1))
+        assert (form.rerank, form.like) == ((), ("p03",))
+        assert desk.mllm.calls == []
+
+
 def test_settings_are_measured_and_compared_on_marks(folder):
     with desk_of(folder) as desk:
         marking = Marking(parts_of(desk))

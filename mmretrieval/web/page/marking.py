@@ -19,6 +19,7 @@ from mmretrieval.web.page.work import Work
 from mmretrieval.web.refusals import refusal
 
 MOST_MARKS = 5_000
+_TO_RESULTS = "() => { document.querySelector('#mm-tabs [role=tab]')?.click(); }"  # the first tab, where they stand
 _QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
 
@@ -44,8 +45,9 @@ def panel(parts: Parts) -> None:
         queue=False,
         **_QUIET,
     )
-    feedback.click(marking.search, [parts.form, parts.marks], parts.outputs, **_QUIET)
-    plain.click(marking.search_without, [parts.form, parts.marks], parts.outputs, **_QUIET)
+    for button, search in ((feedback, marking.search), (plain, marking.search_without)):
+        done = button.click(search, [parts.form, parts.marks], parts.outputs, **_QUIET)
+        done.then(None, js=_TO_RESULTS, show_progress="hidden", api_visibility="private")
     clear.click(marking.clear, [parts.form, parts.marks, parts.ranking], [parts.marks, *parts.outputs], **_QUIET)
     _measuring_panel(parts, marking)
 
@@ -172,7 +174,8 @@ class Marking:
         try:
             if form is None:
                 raise UsageError("there is nothing to search for yet")
-            return self._parts.shown(form, self._desk.search(form), marks)
+            plain = form.model_copy(update={"rerank": (), "rewrite": ()})  # what costs waits for a click of its own
+            return self._parts.shown(plain, self._desk.search(plain), marks)
         except Exception as error:  # noqa: BLE001 - whatever it is, a visitor gets a sentence, and the log the rest
             return self._parts.refused(self._sentence(error))
 
