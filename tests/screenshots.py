@@ -38,7 +38,7 @@ def composed(page: Page) -> None:
 
 def detail(page: Page) -> None:
     """The larger view of a hit."""
-    search(page, "fish and rice on a blue plate")
+    search(page, "a red fox in the snow")
     page.locator(CARDS).first.locator(".mm-open").click()
     page.get_by_role("dialog").wait_for()
 
@@ -69,9 +69,7 @@ SCENES: dict[str, tuple[Callable[[Page], None], int, int, bool]] = {  # what is 
 def picture_of(browser: Browser, address: str, name: str) -> Image.Image:
     """The page as a visitor sees it once the scene has been played and all pictures in sight have come."""
     play, width, height, dark = SCENES[name]
-    context = browser.new_context(
-        viewport={"width": width, "height": height}, color_scheme="dark" if dark else "light", device_scale_factor=1.5
-    )
+    context = browser.new_context(viewport={"width": width, "height": height}, color_scheme="dark" if dark else "light")
     context.set_default_timeout(1000 * SECONDS)
     page = context.new_page()
     page.goto(address)
@@ -98,7 +96,7 @@ def main() -> None:
         serving(chosen.index, Path(folder) / "server.log", "--mllm", "demo") as address,
     ):
         for name in chosen.scene or SCENES:
-            file = chosen.out / f"{name}.png"
+            file = chosen.out / f"page-{name}.png"
             picture_of(browser, address, name).quantize(COLOURS).save(file, optimize=True)
             sys.stderr.write(f"{file}: {file.stat().st_size // 1024} kB\n")
 

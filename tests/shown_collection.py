@@ -19,16 +19,16 @@ def make_collection(folder: Path) -> Path:
     """The index; some seconds, most of them for loading the demo model."""
     world = folder / "world"
     write_world(world, seed=7, images=PICTURES)
-    rows = [json.loads(line) for line in (world / "manifest.jsonl").read_text("utf-8").splitlines()]
+    manifest = world / "manifest.jsonl"
+    rows = [json.loads(line) for line in manifest.read_text("utf-8").splitlines()]
     for number, row in enumerate(rows):
         row["maker"] = f"Painter {number % 3}"
         row["licence"] = "CC-BY-4.0"
         row["price"] = 5 + number % 10
     rows[1]["caption"] = HOSTILE
     rows.append(_twin(world, rows[0]))
-    manifest = folder / "manifest.jsonl"
     manifest.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
-    mm.index(world, folder / "index", "demo", manifest)
+    mm.index(world, folder / "index", "demo")
     return folder / "index"
 
 

@@ -41,7 +41,7 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def address(index: Path, context: BrowserContext) -> Iterator[str]:
     """Depends on the browser, so that no server is started where there is none."""
     log = index.parent / "server.log"
-    with serving(index, log, "--mllm", "demo") as address:
+    with serving(index, log, "--mllm", "demo", "--allow-index", str(index.parent / "world")) as address:
         yield address
     assert "Traceback" not in log.read_text("utf-8")
 

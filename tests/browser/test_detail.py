@@ -30,7 +30,7 @@ def test_a_picture_is_opened_and_closed_and_the_focus_goes_back(visit):
 
 
 def test_the_view_holds_caption_credits_and_details_of_the_manifest(visit, index):
-    rows = [json.loads(line) for line in (index.parent / "manifest.jsonl").read_text("utf-8").splitlines()]
+    rows = [json.loads(line) for line in (index.parent / "world" / "manifest.jsonl").read_text("utf-8").splitlines()]
     page = visit()
     search(page, "snow")
     chosen = shown(page)[0]
