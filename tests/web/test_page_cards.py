@@ -206,3 +206,7 @@ def test_nothing_found_is_told_with_what_may_help():
     assert "Nothing in this collection fits." in html
     assert "loosen the filter" in html
     assert "leave out less" not in html
+    assert from_link(Tags(html).having("data-link")[0]["data-link"])[0].filter == "x = 1"
+    told = status_html(SearchForm(text="a"), ranking(), 9, ["query 'q': no record matches"])
+    assert "none of 9" in told
+    assert "<li>No record matches.</li>" in told

@@ -22,7 +22,9 @@ _WAITING = 6  # grey cards that stand for those that are under way
 def gallery_html(collection: Collection, form: SearchForm, ranking: Ranking, grades: Mapping[str, int]) -> str:
     """The whole grid; it carries the form, so that the page can ask for what comes next."""
     if not ranking.hits:
-        return '<div class="mm-nothing"><p>Nothing in this collection fits.</p>' + _cures(form) + "</div>"
+        told = f'<div class="mm-nothing"><p>Nothing in this collection fits.</p>{_cures(form)}</div>'
+        link = escape(_link(form))
+        return f'<div class="mm-gallery" data-made="{next(_made)}" data-next="" data-link="{link}">{told}</div>'
     kind = "mm-judged" if any(hit.first_stage_rank is not None for hit in ranking.hits) else ""
     best = max((hit.score for hit in ranking.hits if hit.score is not None), default=0.0)
     cards = cards_html(collection, form, ranking, grades, best)

@@ -154,7 +154,8 @@
       made = grid.dataset.made;
       asked = '';
       near.disconnect();
-      near.observe(grid.querySelector('.mm-end'));
+      const end = grid.querySelector('.mm-end');
+      if (end) near.observe(end);
       remember(grid);
     };
     new MutationObserver(renew).observe(element, { childList: true, subtree: true, attributeFilter: ['data-made'] });

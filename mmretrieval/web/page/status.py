@@ -9,6 +9,8 @@ from mmretrieval.types import Ranking
 from mmretrieval.web.form import SearchForm
 from mmretrieval.web.page.html import as_sentence, icon, shortened
 
+_QUERY = "query 'q': "  # which query of several a warning is about; here there is one
+
 
 def status_html(
     form: SearchForm | None = None,
@@ -23,13 +25,13 @@ def status_html(
         return f'<div class="mm-status mm-wrong" role="alert">{escape(as_sentence(sentence))}</div>'
     shown, seconds = len(ranking.hits), sum(step.seconds for step in ranking.steps)
     told = f"<b>{_asked(form)}</b>"
-    number = f"best {shown} of {count:,}" if shown < count else f"all {count:,}"
+    number = f"all {count:,}" if shown == count else f"best {shown} of {count:,}" if shown else f"none of {count:,}"
     facts = f'<span class="mm-quiet">{number} in {_time(seconds)}</span>'
     link = (
         '<button type="button" class="mm-quiet-button" data-mm="link" aria-label="Copy link to this search">'
         f"{icon('link')}<span>Copy link</span></button>"
     )
-    told_of = "".join(f"<li>{escape(as_sentence(each))}</li>" for each in warnings)
+    told_of = "".join(f"<li>{escape(as_sentence(each.removeprefix(_QUERY)))}</li>" for each in warnings)
     notes = f'<ul class="mm-notes">{told_of}</ul>' if told_of else ""
     return f'<div class="mm-status" role="status"><span>{told} {facts}</span>{link}</div>{notes}'
 
