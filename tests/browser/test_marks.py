@@ -22,8 +22,7 @@ def test_marks_become_examples_and_counter_examples(visit):
     page.get_by_role("tab", name="Marks").click()
     page.locator("#mmb-marks", has_text="1 relevant, 1 not relevant").wait_for()
     page.locator("#mmb-feedback").click()
-    page.locator("#mmb-marks", has_text="uses 1 as examples").wait_for()
-    page.get_by_role("tab", name="Results").click()
+    comes(page, lambda: page.get_by_role("tab", name="Results").get_attribute("aria-selected"), "true")
     wanted = ids_of(answer(page, text="fish", like=[right], unlike=[wrong]))
     assert wrong not in wanted
     comes(page, lambda: shown(page), wanted)

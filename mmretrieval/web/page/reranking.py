@@ -34,7 +34,7 @@ def panel(parts: Parts) -> None:
     progress = told.slot('<div class="mmb-progress"></div>', "mmb-progress")
     with gr.Column(elem_classes="mmb-form"):
         which = gr.Radio(
-            [AFTER, BEFORE], value=AFTER, label="The results show the order", interactive=False, elem_id="mmb-which"
+            [AFTER, BEFORE], value=AFTER, label="The results show the order", visible=False, elem_id="mmb-which"
         )
     sides, steps = told.slot("", "mmb-sides"), told.slot("", "mmb-steps")
     with gr.Accordion("What the language model saw and wrote", open=False, visible=False, elem_id="mmb-look") as look:

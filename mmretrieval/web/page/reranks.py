@@ -82,7 +82,10 @@ class Reranking:
         """Reranks, and shows how far it is; a new run of the same visitor stops the one before."""
         self.stop(request)
         yield self._updates(
-            progress=_far_html(None), run=gr.update(interactive=False), stop=gr.update(interactive=True)
+            progress=_far_html(None),
+            run=gr.update(interactive=False),
+            stop=gr.update(interactive=True),
+            which=gr.update(visible=True, interactive=False),  # now, so that nothing below it jumps at the end
         )
         try:
             asked = _with_rerank(form, chosen, depth)
@@ -136,7 +139,8 @@ class Reranking:
     def _cleared(self) -> tuple[Any, ...]:
         nothing = {"progress": _NOTHING, "sides": "", "steps": "", "done": None}
         off, on = gr.update(interactive=False), gr.update(interactive=True)
-        values = {**nothing, "run": on, "stop": off, "which": off, "look": gr.update(visible=False, open=False)}
+        gone = {"which": gr.update(visible=False), "look": gr.update(visible=False, open=False)}
+        values = {**nothing, **gone, "run": on, "stop": off}
         return tuple(values[name] for name in Outputs.__slots__)
 
     def _ended(self, done: Done, marks: tuple[Mark, ...], *, stopped: bool) -> tuple[Any, ...]:
