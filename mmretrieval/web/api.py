@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 
 from mmretrieval.errors import MMRetrievalError
 from mmretrieval.web.api_pictures import picture_routes
-from mmretrieval.web.api_searching import search_routes
+from mmretrieval.web.api_searching import search_routes, telling_routes
 from mmretrieval.web.limits import Busy
 from mmretrieval.web.metrics import MEDIA_TYPE, Metrics
 from mmretrieval.web.refusals import refusal
@@ -38,6 +38,7 @@ def add_routes(app: FastAPI, desk: Desk, metrics: Metrics) -> None:
     """All routes, each with the refusals that it may give."""
     router = APIRouter(prefix=API, responses=REFUSALS)
     router.include_router(search_routes(desk))
+    router.include_router(telling_routes(desk))
     router.include_router(picture_routes(desk))
 
     @router.get("/status", tags=["server"])

@@ -93,6 +93,13 @@ def search_routes(desk: Desk) -> APIRouter:
         asked = SearchForm.model_validate({**form.model_dump(exclude={"ids"}), "top_k": len(form.ids), "offset": 0})
         return _answer(desk, asked, desk.search(asked, within=form.ids))
 
+    return router
+
+
+def telling_routes(desk: Desk) -> APIRouter:
+    """What is told of a search besides its hits: why, at what cost, and as a file."""
+    router = APIRouter(tags=["search"])
+
     @router.post("/explain", response_model=None, responses={200: {"model": Explained}})
     def explain(asked: ExplainForm) -> dict[str, Any]:
         """Why a picture stands where it stands in a search: its rank, scores, and what each part of the query adds."""

@@ -6,6 +6,7 @@ They answer with JSON as text, which any client and any model can read.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -20,22 +21,17 @@ if TYPE_CHECKING:
 
     from mmretrieval.web.desk import Desk
 
-NAMES = ("search_images", "similar_images", "explain_hit", "rerank")
-
 
 def add_tools(page: gradio.Blocks, desk: Desk) -> None:
     """Add the four tools to a page."""
     import gradio as gr
 
-    def run(**values: Any) -> str:
-        try:
-            form = SearchForm.model_validate(
-                {name: value for name, value in values.items() if value not in ("", [], None)}
-            )
-            return json.dumps(_short(form, desk), ensure_ascii=False)
-        except (MMRetrievalError, ValidationError) as error:
-            raise _told(error, desk) from error
+    with page:
+        for tool in (*_searching(desk), *_looking_again(desk)):
+            gr.api(tool, api_name=tool.__name__, queue=False)
 
+
+def _searching(desk: Desk) -> tuple[Callable[..., str], ...]:
     def search_images(
         query: str,
         filter: str = "",  # noqa: A002
@@ -55,7 +51,7 @@ def add_tools(page: gradio.Blocks, desk: Desk) -> None:
             offset: How many of the best to leave out, for the next page.
         """
         minus = [avoid] if avoid else []
-        return run(text=query, filter=filter, minus=minus, image_id=image_id, top_k=top_k, offset=offset)
+        return _run(desk, text=query, filter=filter, minus=minus, image_id=image_id, top_k=top_k, offset=offset)
 
     def similar_images(image_id: str, top_k: int = 10) -> str:
         """Find pictures of the collection that look most like one of it.
@@ -64,8 +60,12 @@ def add_tools(page: gradio.Blocks, desk: Desk) -> None:
             image_id: The id of the picture.
             top_k: How many pictures, 1 to 200.
         """
-        return run(image_id=image_id, top_k=top_k)
+        return _run(desk, image_id=image_id, top_k=top_k)
 
+    return search_images, similar_images
+
+
+def _looking_again(desk: Desk) -> tuple[Callable[..., str], ...]:
     def explain_hit(query: str, image_id: str) -> str:
         """Tell why a picture is found for a query: its place, its score, and what each part of the query adds.
 
@@ -87,11 +87,17 @@ def add_tools(page: gradio.Blocks, desk: Desk) -> None:
             method: The reranker, such as grid, pointwise or listwise.
             top_k: How many pictures, 1 to 200.
         """
-        return run(text=query, rerank=[method], top_k=top_k)
+        return _run(desk, text=query, rerank=[method], top_k=top_k)
 
-    with page:
-        for tool in (search_images, similar_images, explain_hit, rerank):
-            gr.api(tool, api_name=tool.__name__, queue=False)
+    return explain_hit, rerank
+
+
+def _run(desk: Desk, **values: Any) -> str:
+    try:
+        form = SearchForm.model_validate({name: value for name, value in values.items() if value not in ("", [], None)})
+        return json.dumps(_short(form, desk), ensure_ascii=False)
+    except (MMRetrievalError, ValidationError) as error:
+        raise _told(error, desk) from error
 
 
 def _short(form: SearchForm, desk: Desk) -> dict[str, Any]:
