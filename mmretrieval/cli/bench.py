@@ -51,10 +51,9 @@ def bench(
 ) -> Report:
     """Run a benchmark and write a report.
 
-    Prints system, measure, value, and the ends of its interval. Run files, report.md and report.html go to --out.
-    With --rerank each pipeline stands there a second time, with these rerankers behind it.
-    What is kept there makes a second run quick, and one that was stopped goes on. The replies of a language model are
-    kept there, too; what a budget left over is asked by the next run.
+    Prints system, measure, value, and the ends of its interval. Run files, report.md and report.html go to --out, with
+    --rerank of each pipeline without and with these rerankers. What is kept there, replies of a language model included,
+    makes a second run quick; one that was stopped goes on, and what a budget left over is asked then.
     """
     from mmretrieval.bench.correlating import correlate
     from mmretrieval.bench.protocol import Bench
