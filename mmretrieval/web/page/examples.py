@@ -25,11 +25,14 @@ def examples_of(collection: Collection) -> tuple[SearchForm, ...]:
     if not collection.count:
         return ()
     drawn = collection.is_drawn
-    words = tuple(SearchForm(text=text) for text in (_DRAWN if drawn else _PHOTOGRAPHED))
+    words = tuple(SearchForm(text=text, collapse=True) for text in (_DRAWN if drawn else _PHOTOGRAPHED))
     if not drawn:
-        return (*words, SearchForm(text="at night", image_id=collection.ids[collection.count // 3]))
+        return (*words, SearchForm(text="at night", image_id=collection.ids[collection.count // 3], collapse=True))
     pairs = (_first(collection, "food"), "on a blue plate"), (_first(collection, "nature"), "at sunset instead")
-    return (*words, *(SearchForm(text=change, image_id=record_id) for record_id, change in pairs if record_id))
+    return (
+        *words,
+        *(SearchForm(text=change, image_id=record_id, collapse=True) for record_id, change in pairs if record_id),
+    )
 
 
 def examples_row(examples: Sequence[SearchForm]) -> HTML:
