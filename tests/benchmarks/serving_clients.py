@@ -1,19 +1,25 @@
-"""Clients of a running server: many at once for a while, or so many searches of all kinds one after the other."""
+"""Clients of a running server: many at once for a while, or so many searches of all kinds one after the other.
+
+They speak HTTP over bare connections: a client library takes as much of the shared processors as the server, and then
+the server waits for its clients.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
+import json
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
-
-import httpx
+from urllib.parse import urlsplit
 
 TOP_K = 10
 SEARCH = "/api/v1/search"
+PATIENCE = 60.0
 KEPT_EACH = 97  # one answer in so many is kept, to be compared afterwards
 
 
@@ -27,12 +33,12 @@ class Answers:
     wall: float = 0.0
     cpu: float = 0.0  # of the clients, who share the machine with the server
 
-    def take(self, body: dict[str, Any], response: httpx.Response, seconds: float) -> None:
+    def take(self, body: dict[str, Any], status: int, told: bytes, seconds: float) -> None:
         self.seconds.append(seconds)
-        if response.status_code != 200:
-            self.wrong[f"status {response.status_code}"] += 1
+        if status != 200:
+            self.wrong[f"status {status}"] += 1
             return
-        hits = [hit["id"] for hit in response.json()["hits"]]
+        hits = [hit["id"] for hit in json.loads(told)["hits"]]
         if len(set(hits)) != TOP_K:
             self.wrong[f"{len(set(hits))} hits instead of {TOP_K}"] += 1
         if len(self.seconds) % KEPT_EACH == 0 and body.keys() == {"text", "top_k"}:
@@ -43,17 +49,35 @@ def word_searches(texts: Iterator[str]) -> Iterator[dict[str, Any]]:
     return ({"text": text, "top_k": TOP_K} for text in texts)
 
 
-async def _client(client: httpx.AsyncClient, bodies: Iterator[dict[str, Any]], until: float, answers: Answers) -> None:
-    for body in bodies:
-        if time.monotonic() >= until:
-            return
-        began = time.perf_counter()
-        try:
-            response = await client.post(SEARCH, json=body)
-        except httpx.HTTPError as error:
-            answers.wrong[type(error).__name__] += 1
-            continue
-        answers.take(body, response, time.perf_counter() - began)
+async def _client(address: str, bodies: Iterator[dict[str, Any]], until: float, answers: Answers) -> None:
+    """Over a connection of its own, from one answer to the next question."""
+    place = urlsplit(address)
+    reader, writer = await asyncio.open_connection(place.hostname, place.port)
+    try:
+        for body in bodies:
+            if time.monotonic() >= until:
+                return
+            began = time.perf_counter()
+            status, told = await asyncio.wait_for(_post(reader, writer, place.netloc, body), PATIENCE)
+            answers.take(body, status, told, time.perf_counter() - began)
+    except (OSError, EOFError, TimeoutError) as error:
+        answers.wrong[type(error).__name__] += 1
+    finally:
+        writer.close()
+
+
+async def _post(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: str, body: dict[str, Any]
+) -> tuple[int, bytes]:
+    """Status and body of the answer; the server tells the length of every answer to a search."""
+    sent = json.dumps(body).encode()
+    head = f"POST {SEARCH} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n"
+    head += f"Content-Length: {len(sent)}\r\n\r\n"
+    writer.write(head.encode() + sent)
+    answered = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+    length = re.search(r"^content-length: *(\d+)", answered, re.IGNORECASE | re.MULTILINE)
+    assert length, f"an answer without a length: {answered}"
+    return int(answered.split(" ", 2)[1]), await reader.readexactly(int(length[1]))
 
 
 def run(address: str, bodies: Iterator[dict[str, Any]], clients: int, seconds: float, answers: Answers) -> None:
@@ -61,10 +85,7 @@ def run(address: str, bodies: Iterator[dict[str, Any]], clients: int, seconds: f
 
     async def every() -> None:
         until = time.monotonic() + seconds
-        connections = httpx.Limits(max_connections=clients)
-        # Without TLS there are no certificates to read, which takes as long as ten searches.
-        async with httpx.AsyncClient(base_url=address, timeout=60.0, limits=connections, verify=False) as client:
-            await asyncio.gather(*(_client(client, bodies, until, answers) for _ in range(clients)))
+        await asyncio.gather(*(_client(address, bodies, until, answers) for _ in range(clients)))
 
     wall, cpu = time.perf_counter(), time.process_time()
     asyncio.run(every())
