@@ -52,7 +52,7 @@ def bench(
     """Run a benchmark and write a report.
 
     Prints system, measure, value, and the ends of its interval. Run files, report.md and report.html go to --out, with
-    --rerank of each pipeline without and with these rerankers. What is kept there, replies of a language model included,
+    --rerank of each pipeline without and with these rerankers. What is kept there, also replies of a language model,
     makes a second run quick; one that was stopped goes on, and what a budget left over is asked then.
     """
     from mmretrieval.bench.correlating import correlate
