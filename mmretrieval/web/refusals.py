@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from pathlib import Path
 
 from mmretrieval.cli.failures import explain
@@ -35,5 +36,9 @@ def refusal(error: BaseException, index: Path) -> tuple[int, str]:
 
 
 def without_paths(sentence: str, index: Path) -> str:
-    """The sentence with words in place of where the index lies."""
-    return sentence.replace(str(index.resolve()), "the index").replace(f"{index}:", "the index:")
+    """The sentence with words, or its bare name, in place of where the index lies."""
+    for place in (str(index.resolve()), str(index)):
+        whole = rf"(?<![\w./-]){re.escape(place)}"
+        sentence = re.sub(rf"{whole}(?=:)", "the index", sentence)
+        sentence = re.sub(rf"{whole}(?![\w-])", lambda _: index.name, sentence)
+    return sentence

@@ -91,6 +91,13 @@ def test_the_pictures_of_both_orders_are_asked_for_by_id():
     assert re.findall(r'src="/thumbnails/(\w)"', drawn) == ["a", "b", "b", "a"]
 
 
+def test_what_moved_is_counted_over_all_when_only_some_rows_are_shown():
+    cut = sides_html(hits("a", "b", "c", "d"), hits("b", "a", "c", "d"), address, names=("x", "y"), rows=2)
+    assert "1 rose, 1 fell, 2 stayed." in cut
+    assert address("c") not in cut
+    assert address("c") in sides_html(hits("a", "c"), hits("c", "a"), address, names=("x", "y"))
+
+
 def test_nothing_that_others_wrote_becomes_markup():
     harmless = Tags(sides_html(hits("a", why="w"), hits("a", why="w"), address, names=("x", "y"), titles={"a": "t"}))
     attacked = Tags(

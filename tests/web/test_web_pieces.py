@@ -8,6 +8,7 @@ import io
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -300,6 +301,11 @@ def test_no_path_and_no_trace_reaches_a_visitor(tmp_path, caplog):
         404,
         "the index: no picture has the id 'x'",
     )
+    told, own = "no picture 'x': see mmretrieval info --index {} --files", tmp_path.name
+    assert refusal(NotFound(told.format(tmp_path)), tmp_path)[1] == told.format(own)
+    near = Path("far/photos.index")
+    assert refusal(NotFound(told.format(near)), near)[1] == told.format("photos.index")
+    assert refusal(NotFound(told.format(f"{near}2")), near)[1] == told.format(f"{near}2")
     assert refusal(PermissionError(13, "denied", "/secret/place"), tmp_path) == (500, UNFORESEEN)
     assert refusal(ZeroDivisionError("at /secret"), tmp_path) == (500, UNFORESEEN)
     assert "/secret" in caplog.text

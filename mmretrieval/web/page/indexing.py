@@ -115,14 +115,16 @@ def _report_html(report: IndexReport) -> str:
     counts = {"new or changed": report.indexed, "removed": report.removed, "moved": report.moved}
     changes = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count) or "nothing had changed"
     head = "Stopped" if report.interrupted else "Done"
-    notes = [*report.warnings, *(f"{each.path}: {each.reason}" for each in report.skipped[:_MOST_SKIPPED])]
+    notes = [f"{each.path}: {each.reason}" for each in report.skipped[:_MOST_SKIPPED]]
     if (more := len(report.skipped) - _MOST_SKIPPED) > 0:
         notes.append(f"{more:,} further files could not be read; mmretrieval info --files lists them")
     remarks = "".join(f"<li>{escape(note)}</li>" for note in notes)
-    skipped = f" {len(report.skipped):,} files could not be read:" if report.skipped else ""
+    files = "1 file" if len(report.skipped) == 1 else f"{len(report.skipped):,} files"
+    skipped = f" {files} could not be read:" if report.skipped else ""
     facts = f"{head} in {report.seconds:.1f} s: {changes}, {report.unchanged:,} as before.{skipped}"
     listed = f'<ul class="mmb-remarks">{remarks}</ul>' if remarks else ""
-    return f'<div class="mmb-progress"><p role="status">{facts}</p>{listed}</div>'
+    warned = "".join(f"<p>{escape(warning)}</p>" for warning in report.warnings)
+    return f'<div class="mmb-progress"><p role="status">{facts}</p>{listed}{warned}</div>'
 
 
 def _buttons(*, runs: bool) -> tuple[Any, Any]:

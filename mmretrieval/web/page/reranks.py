@@ -173,16 +173,18 @@ class Reranking:
 
     def _sides(self, before: Ranking, after: Sequence[Hit], name: str) -> str:
         """Reasons are told at the end alone: before that, many say only that nothing was asked yet."""
-        rows = worth_showing(before.hits, after, _FEWEST_ROWS, _MOST_ROWS)
-        shown = before.hits[:rows], after[:rows]
+        count = min(len(before.hits), len(after))
+        orders = before.hits[:count], after[:count]
+        rows = worth_showing(*orders, _FEWEST_ROWS, _MOST_ROWS)
         with self._desk.reading() as collection:
-            records = collection.records(list({hit.id for hits in shown for hit in hits}))
+            records = collection.records(list({hit.id for hits in orders for hit in hits[:rows]}))
         return sides_html(
-            *shown,
+            *orders,
             lambda each: thumbnail_url(each, _SIDE),
             names=("Search alone", name),
             titles={record.id: record.caption or record.path for record in records},
             whys=name != SO_FAR,
+            rows=rows,
         )
 
     def _updates(self, *, results: tuple[Any, ...] | None = None, **changed: Any) -> tuple[Any, ...]:

@@ -26,19 +26,23 @@ def sides_html(
     names: tuple[str, str],
     titles: Mapping[str, str] | None = None,
     whys: bool = True,
+    rows: int | None = None,
 ) -> str:
     """Both orders, best first; `names` stand above them. Empty orders give a sentence.
 
-    `titles` say what a picture shows, by its id, which stands there without one; `whys` tells the reasons of `after`.
+    Without `rows` all are shown; what moved is counted over all in any case. `titles` say what a picture shows, by its
+    id, which stands there without one; `whys` tells the reasons of `after`.
     """
     if not before and not after:
         return '<p class="mmb-empty">Neither order holds a picture.</p>'
+    told = summed_up(before, after)
+    before, after = before[:rows], after[:rows]
     moved, rows = movements(before, after), max(len(before), len(after))
     known = titles or {}
     left = "".join(_old_row(rank, hit, picture, known) for rank, hit in enumerate(before, start=1))
     right = "".join(_new_row(movement, picture, known, whys=whys) for movement in moved)
     return (
-        f'<p class="mmb-sum">{escape(summed_up(before, after))}</p>'
+        f'<p class="mmb-sum">{escape(told)}</p>'
         f'<section class="mmb-sides" aria-label="Before and after" style="--mmb-rows:{rows}">'
         f"{_column(names[0], left, 'before')}{_lines(moved, rows)}{_column(names[1], right, 'after')}</section>"
     )
