@@ -388,7 +388,7 @@ def test_indexing_from_the_page_adds_what_is_new_and_search_finds_it_at_once(tmp
         assert desk.similar("p3").ids[0] == "p3"
         told = updates[-1][0]
         assert "1 new or changed, 3 as before" in told
-        assert "1 files could not be read" in told
+        assert "1 file could not be read" in told
         assert "broken.png: " in told
         assert updates[0][2]["interactive"] is True
         assert updates[-1][1]["interactive"] is True

@@ -106,6 +106,9 @@ def test_the_page_shows_the_ranking_of_the_desk(name, searching, desk):
         told[FOUND].index(f'data-id="{each}"') for each in wanted.ids
     )
     assert all(is_kept(value) for value in told[INPUTS])
+    among = len(desk.collection.matching(form.filter)) if form.filter else SIZE
+    shown = len(wanted.ids)
+    assert (f"all {among} in" if shown == among else f"best {shown} of {among} in") in told[STATUS]
 
 
 def test_scrolling_goes_on_where_the_gallery_ends(searching, desk):

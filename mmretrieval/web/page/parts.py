@@ -56,7 +56,8 @@ class Parts:
             gallery = gallery_html(collection, form, ranking, grades_of(marks, form))
             known = doubts(collection)  # stand at the top of the page
             news = [*remarks, *(warning for warning in ranking.warnings if warning not in known)]
-            return form, ranking, status_html(form, ranking, collection.count, news), gallery
+            among = len(collection.matching(form.filter)) if form.filter else collection.count
+            return form, ranking, status_html(form, ranking, among, news), gallery
 
     def refused(self, sentence: str) -> tuple[Any, ...]:
         """The values of `outputs` that tell why there is nothing new; what is shown stays."""
