@@ -72,7 +72,11 @@ def test_nothing_jumps_while_pictures_arrive(visit):
         }"""
     )
     search(page, "fish and rice on a blue plate")
-    page.wait_for_load_state("networkidle")
+    page.wait_for_function(
+        """() => [...document.querySelectorAll('#mm-found img')]
+            .filter(each => each.getBoundingClientRect().top < innerHeight)
+            .every(each => each.complete && each.naturalWidth > 0)"""
+    )
     page.wait_for_timeout(300)
     assert len(shown(page)) == 24
     assert page.evaluate("window.jumped") < 0.02
