@@ -36,3 +36,14 @@ def test_a_link_that_was_cut_off_is_told_so(visit):
     alert = page.locator("#mm-status [role=alert]")
     alert.wait_for()
     assert "link" in alert.inner_text()
+
+
+def test_a_search_too_long_for_a_link_says_so(visit):
+    page = visit()
+    page.get_by_role("textbox", name="Without").fill("é" * 900)
+    page.locator(WORDS).fill("é" * 900)
+    page.locator(WORDS).press("Enter")
+    button = page.locator("[data-mm=link]")
+    button.wait_for()
+    button.click()
+    comes(page, lambda: button.inner_text().strip(), "Too long for a link")

@@ -201,6 +201,11 @@
   };
   const copy = async (button) => {
     const words = button.querySelector('span');
+    const isTooLong = document.querySelector('#mm-found .mm-gallery')?.dataset.link === '';
+    if (isTooLong) {
+      words.textContent = 'Too long for a link';
+      return;
+    }
     try {
       await navigator.clipboard.writeText(location.href);
       words.textContent = 'Copied';
