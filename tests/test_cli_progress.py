@@ -38,3 +38,13 @@ def test_elsewhere_a_long_run_says_how_much_is_left_now_and_then(capsys, monkeyp
         bar(3, 9)
     out, err = capsys.readouterr()
     assert (out, err) == ("", "pictures: 3 of 9, about 0 s left\n")
+
+
+def test_the_time_left_counts_only_what_this_run_did(monkeypatch, capsys):
+    """A resumed work begins far on, and says nothing of the pace of now."""
+    clock = iter((100.0, 100.0, 120.0))
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
+    with progress.Bar("steps") as bar:
+        bar(900, 1000)
+        bar(910, 1000)
+    assert capsys.readouterr().err == "steps: 910 of 1000, about 180 s left\n"

@@ -16,7 +16,8 @@ class Bar:
 
     def __init__(self, what: str) -> None:
         self._what = what
-        self._began = self._said = 0.0  # of the first call, so that loading a model is no part of the estimate
+        # of the first call: neither loading a model nor what an earlier run has done is part of the estimate
+        self._began = self._said = self._first = 0.0
         self._rich: Any = None
         self._task: Any = None
 
@@ -35,6 +36,7 @@ class Bar:
             return
         if not self._began:
             self._began = self._said = time.monotonic()
+            self._first = done
         if sys.stderr.isatty():
             self._draw(done, total)
         else:
@@ -60,9 +62,9 @@ class Bar:
 
     def _say(self, done: float, total: float) -> None:
         now = time.monotonic()
-        if now - self._said < SECONDS_BETWEEN_LINES or not done:
+        if now - self._said < SECONDS_BETWEEN_LINES or done <= self._first:
             return
-        left = (now - self._began) / done * (total - done)
+        left = (now - self._began) / (done - self._first) * (total - done)
         sys.stderr.write(f"{self._what}: {done:.0f} of {total:.0f}, about {left:.0f} s left\n")
         sys.stderr.flush()
         self._said = now

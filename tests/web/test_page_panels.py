@@ -78,11 +78,20 @@ def named(values):
     return dict(zip((*Outputs.__slots__, "form", "ranking", "status", "found"), values, strict=True))
 
 
-def test_every_reranker_can_be_chosen_but_those_that_load_a_model_of_their_own():
-    names = [name for _, name in choices()]
+def test_every_reranker_can_be_chosen_but_those_that_load_a_model_of_their_own(folder):
+    with desk_of(folder) as desk:
+        names = [name for _, name in choices(desk)]
     assert "grid" in names
     assert "pointwise" in names
     assert "second_encoder" not in names
+
+
+def test_without_a_language_model_only_methods_that_ask_none_are_offered(folder):
+    with Desk(folder / "index", encoder=SketchEncoder()) as desk:
+        names = [name for _, name in choices(desk)]
+        assert not {"grid", "pointwise", "cotrr"} & set(names)
+        for name in names:
+            desk.search(SearchForm(text="a red picture", rerank=(name,)))
 
 
 def test_methods_look_at_as_many_as_the_slider_says_unless_they_say_it_themselves():

@@ -12,12 +12,15 @@ import gradio as gr
 
 from mmretrieval import registry
 from mmretrieval.errors import MissingPrerequisite, UsageError
+from mmretrieval.web.desk import Desk
+from mmretrieval.web.form import SearchForm
 from mmretrieval.web.links import from_link
 from mmretrieval.web.page import told
 from mmretrieval.web.page.html import shortened
 from mmretrieval.web.page.parts import Parts
 from mmretrieval.web.page.reranks import AFTER, BEFORE, FIRST, Outputs, Reranking, looked_at, ready
 
+WITHOUT_MODEL = "This server has no language model, so methods that ask one are not offered; --mllm names one."
 _DEPTH, _DEEPEST = 16, 100
 _LONGEST_LABEL = 72
 
@@ -26,7 +29,7 @@ def panel(parts: Parts) -> None:
     """Draws the panel where it is called."""
     reranking = Reranking(parts)
     with gr.Column(elem_classes="mmb-form"):
-        chosen, depth = _wishes()
+        chosen, depth = _wishes(parts.desk)
     cost = told.slot(told.line(FIRST), "mmb-cost")
     with gr.Row():
         run = gr.Button("Rerank", variant="primary", size="md", elem_id="mmb-run", interactive=False)
@@ -53,15 +56,16 @@ def panel(parts: Parts) -> None:
     look.expand(looked_at, out.done, seen, queue=False, **quiet)
 
 
-def _wishes() -> tuple[Any, Any]:
+def _wishes(desk: Desk) -> tuple[Any, Any]:
+    info = "One or several, in their order; with settings, as in grid:orders=2."
     chosen = gr.Dropdown(
-        choices(),
+        choices(desk),
         value=[],
         multiselect=True,
         max_choices=3,
         allow_custom_value=True,
         label="Rerank by",
-        info="One or several, in their order; with settings, as in grid:orders=2.",
+        info=info if desk.mllm is not None else f"{info} {WITHOUT_MODEL}",
         elem_id="mmb-chosen",
     )
     depth = gr.Slider(
@@ -76,18 +80,32 @@ def _wishes() -> tuple[Any, Any]:
     return chosen, depth
 
 
-def choices() -> list[tuple[str, str]]:
-    """The rerankers that a visitor may choose, each with one line about it: those that load no model of their own."""
+def choices(desk: Desk) -> list[tuple[str, str]]:
+    """The rerankers that a visitor may choose, each with one line about it.
+
+    Those that load a model of their own are for the one who started the server; those that ask a language model need
+    one that was named at the start.
+    """
     found = []
     for name in registry.names("rerankers"):
         try:
             method = registry.load("rerankers", name)
         except MissingPrerequisite:
             continue  # not installed here, so nobody can choose it
-        if "open_encoder" not in inspect.signature(method).parameters:
+        if "open_encoder" not in inspect.signature(method).parameters and _can_run(desk, name):
             about = (inspect.getdoc(method) or name).partition("\n")[0]
             found.append((shortened(f"{name}: {about}", _LONGEST_LABEL), name))
     return found
+
+
+def _can_run(desk: Desk, name: str) -> bool:
+    if desk.mllm is not None:
+        return True
+    try:
+        desk.planned(SearchForm(text=name, rerank=(name,)))
+    except UsageError:
+        return False  # it asks a language model, and there is none
+    return True
 
 
 def of_link(request: gr.Request) -> Any:
