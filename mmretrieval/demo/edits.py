@@ -181,13 +181,16 @@ def _change_weather(scene: NaturalScene, rng: Random) -> Edit:
     return replace(scene, weather=weather), rng.choice((f"the same, but {said}", f"{said} instead"))
 
 
-FOOD_EDITS: tuple[Callable[[FoodPlate, Random], Edit], ...] = (
+_INGREDIENT_EDITS: tuple[Callable[[FoodPlate, Random], Edit], ...] = (
     _swap_ingredient,
     _swap_ingredient,
     _recount_ingredient,
     _move_ingredient,
     _drop_ingredient,
     _add_ingredient,
+)
+FOOD_EDITS: tuple[Callable[[FoodPlate, Random], Edit], ...] = (
+    *_INGREDIENT_EDITS,
     _reshape_plate,
     _recolour_plate,
     _change_table,
@@ -213,3 +216,10 @@ def edit(scene: Scene, rng: Random) -> Edit:
     if isinstance(scene, FoodPlate):
         return rng.choice(FOOD_EDITS)(scene, rng)
     return rng.choice(NATURE_EDITS)(scene, rng)
+
+
+def edit_thing(scene: Scene, rng: Random) -> Edit:
+    """As `edit`, of what a dish is made of, and of which animals and plants there are and how many."""
+    if isinstance(scene, FoodPlate):
+        return rng.choice(_INGREDIENT_EDITS)(scene, rng)
+    return rng.choice((_swap_species, _swap_species, _recount_animal, _change_plant))(scene, rng)

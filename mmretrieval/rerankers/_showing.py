@@ -11,6 +11,7 @@ from mmretrieval.rerankers._asked import NOTHING_TO_ASK, Asked, asked
 from mmretrieval.rerankers._blend import Join, blended
 from mmretrieval.rerankers._orders import Asking, Note, Pass, in_orders
 from mmretrieval.rerankers._pictures import LONG_SIDE, pictures
+from mmretrieval.rerankers._sureness import steady_share
 from mmretrieval.stages import Candidate, Reranked
 from mmretrieval.types import Query
 
@@ -45,6 +46,7 @@ def side_by_side(
 ) -> Asking[Reranked]:
     """The candidates as `look` values them in so many orders of showing, blended with the order they stand in.
 
+    The more pairs another order of showing turns round, the less than `alpha` is the model's share, see `_sureness`.
     Those whose picture cannot be opened are not shown, and stay about where they are. Nothing is asked for a single
     candidate, nor for a query that a model cannot be told.
     """
@@ -66,7 +68,7 @@ def side_by_side(
         name,
         candidates,
         values,
-        alpha=alpha,
+        alpha=steady_share(alpha, told.flips),
         join=join,
         whys=[note.why or _told(value, values) for note, value in zip(notes, values, strict=True)],
         details=[note.details for note in notes],

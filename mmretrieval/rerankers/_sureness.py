@@ -3,8 +3,9 @@
 Standardising makes noise as loud as knowledge: a model whose log-odds for twenty candidates lie within a tenth of a
 nat has seen no difference between them, and would still turn the list round. So its share shrinks as long as its
 numbers spread by less than a nat, which is what a model has to tell apart to pass for one that sees at all. For grades
-from 0 to 10 it is one grade, the least difference that a model writes. With a share of 1 nothing is shrunk: that is the
-paper's form.
+from 0 to 10 it is one grade, the least difference that a model writes. An order has no such numbers: there the share
+shrinks by the pairs that turn round when the candidates are shown in another order. A model that goes by places alone
+turns round more than half of them, and gets none. With a share of 1 nothing is shrunk: that is the paper's form.
 """
 
 from __future__ import annotations
@@ -26,3 +27,13 @@ def sure_share_of_looks(alpha: float, looks: Sequence[Sequence[float]]) -> float
     if alpha == 1 or not spreads:
         return alpha
     return alpha * min(1.0, fmean(spreads) / UNIT)
+
+
+def steady_share(alpha: float, flips: float | None) -> float:
+    """The share `alpha`, less the more pairs (0 to 1) turned round in another order of showing; none from a half on.
+
+    None stands for a single order, which shows nothing of this, and shrinks nothing.
+    """
+    if alpha == 1 or flips is None:
+        return alpha
+    return alpha * max(0.0, 1.0 - 2.0 * flips)

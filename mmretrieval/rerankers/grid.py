@@ -38,6 +38,7 @@ Answer = Literal["order", "best"]
 ANCHORS = 2  # candidates that every sheet shows, when there are several
 CELL, STRIP, GAP = 288, 40, 8  # pixels
 SMALL_CELL, SMALL_STRIP, SMALL_GAP = 96, 32, 0  # what the demo model's tower has learned, and its stride
+SMALL_ORDERS = 2
 
 
 class Grid(Reranker):
@@ -56,7 +57,7 @@ class Grid(Reranker):
         marks: Marks = "number",
         merge: Merge = "anchors",
         answer: Answer | None = None,
-        orders: int = 1,
+        orders: int | None = None,
         alpha: float = ALPHA,
         join: Join = "z",
     ) -> None:
@@ -67,15 +68,15 @@ class Grid(Reranker):
         and then the best of all on one more ("anchors"), or one after the other from the end of the list, each
         passing on its better half ("overlap"). `answer` is the "order" of all marks, or the "best" of them, of which
         every mark's probability is read; a small model, which loses its way in a long order, is asked for the best.
-        `orders` shows the candidates so many times in different places, and takes the mean. UsageError for what cannot
-        be laid out.
+        `orders` shows the candidates so many times in different places, and takes the mean: once without a number, and
+        twice for a small model, which may go by the places alone. UsageError for what cannot be laid out.
         """
         if columns < 1 or rows < 1 or columns * rows < ANCHORS + 1:
             raise UsageError(f"'grid' has {columns} x {rows} cells: give at least {ANCHORS + 1}")
         self.depth, self.columns, self.rows = depth, columns, rows
         self.cell, self.strip, self.gap, self.marks = cell, strip, gap, marks
         self.merge, self.answer = merge, answer
-        self.orders = checked_orders("grid", orders)
+        self.orders = None if orders is None else checked_orders("grid", orders)
         self.alpha, self.join = checked_alpha(alpha), join
         self.needs = frozenset({ScoreChoices if answer == "best" else Generate})
 
@@ -85,7 +86,7 @@ class Grid(Reranker):
         while sheets > 1 and self.merge == "anchors":
             sheets = ceil(sheets * max(1, cells // sheets) / cells)
             asked += sheets
-        return self.orders * asked
+        return (self.orders or 1) * asked
 
     def suited(self, mllm: MLLM) -> Self:
         """With the cells and the question that suit a small model, where no others were asked for."""
@@ -96,6 +97,7 @@ class Grid(Reranker):
         small.strip = SMALL_STRIP if self.strip is None else self.strip
         small.gap = SMALL_GAP if self.gap is None else self.gap
         small.answer = self.answer or "best"
+        small.orders = self.orders or SMALL_ORDERS
         small.needs = frozenset({ScoreChoices if small.answer == "best" else Generate})
         return small
 
@@ -107,7 +109,7 @@ class Grid(Reranker):
                 query,
                 candidates,
                 self._look,
-                orders=self.orders,
+                orders=self.orders or 1,
                 alpha=self.alpha,
                 join=self.join,
                 long_side=2 * cell,  # so that scaling to the cell loses next to nothing
@@ -129,6 +131,9 @@ class Grid(Reranker):
         told = yield from self._read_all(shown, sheets)
         if len(sheets) == 1:
             return Pass([told[0].values.get(place) for place in range(len(places))], _counted(told))
+        if all(len(set(each.values.values())) < 2 for each in told):  # all alike: no order, not that of showing either
+            alike = {place: 0.0 for each in told for place in each.values}
+            return Pass([alike.get(place) for place in range(len(places))], _counted(told))
         values = aligned([on_own_spots(each.values, places) for each in told if each.values])
         if values:
             order = yield from self._knockout(shown, sheets, told)

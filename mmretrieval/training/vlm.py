@@ -2,8 +2,12 @@
 
 1. Sentences (the first `SENTENCES` of the time): one sentence that says every slot of a scene, so that each slot is
    learned from every picture.
-2. All tasks (the rest): also lists of items, the sentence after a change, yes or no to a query, and the order of
-   labelled pictures and of the cells of a marked sheet. The learning rate falls to nothing from `FALLING` on.
+2. All tasks (the rest): also lists of items, the sentence after a change (`vlm_changes`), yes or no to a query and to
+   each of its phrases (`vlm_phrases`), questions about single things (`vlm_things`), and the order of labelled pictures
+   and of the cells of a marked sheet. The learning rate falls to nothing from `FALLING` on.
+
+Two more losses help words find what they name: pictures' tokens are drawn towards the words for what is there
+(`vlm_alignment`), and some attention heads are told where to look (`vlm_hints`).
 
 What the tower sees is computed once and kept on disk, so that a step costs the language model alone. The layout is
 FastVLM's (Vasu et al., 2025): a convolutional tower, two linear layers, a Qwen2 language model.
@@ -26,12 +30,14 @@ from mmretrieval.encoders import demo_folder
 from mmretrieval.errors import UsageError
 from mmretrieval.training import checkpoint, clip_folder, pool, vlm_features, vlm_folder, vlm_sheets
 from mmretrieval.training.clip import MOST_PAIRS, TrainingProgress, TrainingReport
+from mmretrieval.training.vlm_alignment import Alignment
 from mmretrieval.training.vlm_batches import AFTER, BEFORE, SEQUENCES, Batches
 from mmretrieval.training.vlm_learner import Learner, device_of
 
 SENTENCES = 0.2
 FALLING = 0.45
 RATE = 2e-3
+ALIGNMENT, HINTS = 0.3, 0.3  # weights beside what is said
 WARM_UP_STEPS = 300
 SAVE_SECONDS = 60.0
 
@@ -89,7 +95,7 @@ def train(
 def _run(of: Settings, report: Report, stop: Callable[[], bool]) -> TrainingReport:
     """Steps until the time is up or `stop` says so, with a checkpoint every minute."""
     torch.manual_seed(int.from_bytes(of.seed.encode()[:6], "little"))
-    learner = Learner(of.clip).to(of.device)
+    learner, alignment = Learner(of.clip).to(of.device), _alignment(of.out)
     optimizer = torch.optim.AdamW(learner.groups(), lr=RATE, betas=(0.9, 0.95))
     facts: dict[str, Any] = {"seconds": 0.0, "steps": 0, "sequences": 0}
     if of.resume:
@@ -101,7 +107,7 @@ def _run(of: Settings, report: Report, stop: Callable[[], bool]) -> TrainingRepo
         if facts["seconds"] >= of.seconds or ended:
             break
         share = facts["seconds"] / of.seconds
-        loss = _step(learner, optimizer, batches, facts["steps"], share, of.device)
+        loss = _step(learner, optimizer, batches, alignment, facts["steps"], share, of.device)
         facts["steps"] += 1
         facts["sequences"] += SEQUENCES
         stage = "sentences" if share < SENTENCES else "tasks"
@@ -114,16 +120,24 @@ def _run(of: Settings, report: Report, stop: Callable[[], bool]) -> TrainingRepo
 
 
 def _step(
-    learner: Learner, optimizer: torch.optim.Optimizer, batches: Batches, step: int, share: float, device: torch.device
+    learner: Learner,
+    optimizer: torch.optim.Optimizer,
+    batches: Batches,
+    alignment: Alignment,
+    step: int,
+    share: float,
+    device: torch.device,
 ) -> float:
+    """One step; the loss of what is said."""
     for group in optimizer.param_groups:
         group["lr"] = rate(step, share)
-    loss = learner.loss(batches.batch(step, BEFORE if share < SENTENCES else AFTER, device))
+    said, missed = learner.loss(batches.batch(step, BEFORE if share < SENTENCES else AFTER, device))
+    apart = learner.alignment_loss(*batches.pictures(step, device), alignment)
     optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
+    (said + ALIGNMENT * apart + HINTS * missed).backward()  # type: ignore[no-untyped-call]
     nn.utils.clip_grad_norm_(learner.learned.parameters(), 1.0)
     optimizer.step()
-    return float(loss.detach())
+    return float(said.detach())
 
 
 def rate(step: int, share: float) -> float:
@@ -149,6 +163,13 @@ def _batches(of: Settings, learner: Learner, report: Report) -> Batches:
             report(TrainingProgress("look", done, number, 0.0, 0))
         features[side] = vlm_features.rows(path, shape)[:number]
     return Batches(features, of.pairs, of.seed, Tokenizer.from_file(str(of.out / "tokenizer.json")))
+
+
+def _alignment(out: Path) -> Alignment:
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(out / "tokenizer.json"))
+    return Alignment(lambda text: tokenizer.encode(text, add_special_tokens=False).ids)
 
 
 def _checkpoint(out: Path) -> Path:

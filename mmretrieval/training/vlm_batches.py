@@ -12,11 +12,14 @@ import torch
 from torch import Tensor
 
 from mmretrieval import prompts
-from mmretrieval.demo.edits import edit
+from mmretrieval.demo.edits import edit, edit_thing
 from mmretrieval.demo.scenes import Scene
-from mmretrieval.training import pool, vlm_sheets, vlm_words
+from mmretrieval.training import pool, vlm_sheets, vlm_things, vlm_words
+from mmretrieval.training.vlm_changes import ask_changed
 from mmretrieval.training.vlm_dialogue import IGNORED, Dialogue
 from mmretrieval.training.vlm_folder import PAD, TOWER_WIDTH
+from mmretrieval.training.vlm_hints import Hint
+from mmretrieval.training.vlm_phrases import ask_phrases
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,10 +28,14 @@ Features = Mapping[int, "NDArray[np.float16]"]  # by cells a side, (pictures or 
 
 SEQUENCES = 32  # a batch
 PARTS = 4  # that a batch is cut into by length, so that little of the work goes into padding
+PICTURES = 64  # whose tokens are drawn towards words at each step
 QUESTIONS = 6  # about one picture, one after the other
 SHEET_QUESTIONS = 2
+INVENTORY = "tell of each"  # a list of names, which no user asks for
+INVENTORY_WEIGHT = 3.0  # of the first word said of each
 FIRST_WEIGHT = 4.0  # of the token that decides, in answers that are one choice
 YES_NO_WEIGHT = 8.0
+THINGS_CHANGED = 0.8  # of the changes at least, since those of what surrounds things are learned by the way
 CHANGED_WEIGHT = 5.0  # of the words of a changed sentence that the change is about
 FEWEST, MOST = 2, 6  # pictures of a labelled list
 
@@ -36,25 +43,29 @@ FEWEST, MOST = 2, 6  # pictures of a labelled list
 BEFORE: Mapping[str, float] = {"caption": 0.7, "items": 0.1, "target": 0.1, "fits": 0.1}
 AFTER: Mapping[str, float] = {
     "caption": 0.12,
-    "items": 0.08,
-    "target": 0.32,
-    "details": 0.14,
-    "fits": 0.28,  # each is two
-    "listed": 0.03,
-    "sheet": 0.03,
+    "items": 0.06,
+    "inventory": 0.03,
+    "target": 0.26,
+    "single": 0.05,
+    "details": 0.04,
+    "phrases": 0.36,
+    "fits": 0.04,  # each is two
+    "listed": 0.02,
+    "sheet": 0.02,
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part of a batch, of sequences of similar length: token ids, targets and weights, each (sequences, tokens), and
-    the features of their pictures in reading order, (picture tokens, width).
+    """A part of a batch, of sequences of similar length: token ids, targets and weights, each (sequences, tokens), the
+    features of their pictures in reading order, (picture tokens, width), and each sequence's hints.
     """
 
     ids: Tensor
     targets: Tensor
     weights: Tensor
     features: Tensor
+    hints: list[list[Hint]]
 
 
 class Batches:
@@ -63,7 +74,7 @@ class Batches:
     def __init__(self, features: Features, pairs: int, seed: str, tokenizer: Any) -> None:
         """`features[1]` are the single pictures in the pool's order, `features[n]` the sheets of n x n cells."""
         self.features, self.pairs, self.seed = features, pairs, seed
-        self.encode: Callable[[str], list[int]] = lambda text: tokenizer.encode(text, add_special_tokens=False).ids
+        self._tokenizer = tokenizer
         self.scenes: list[Scene] = []
         for number in range(pairs):
             self.scenes += pool.pair(seed, number)[:2]
@@ -71,7 +82,10 @@ class Batches:
         self._tasks: dict[str, Callable[[Dialogue, Random], None]] = {
             "caption": self._caption,
             "items": self._items,
+            "inventory": self._inventory,
             "target": self._target,
+            "single": self._single,
+            "phrases": self._phrases,
             "details": self._details,
             "listed": self._listed,
             "sheet": self._sheet,
@@ -92,6 +106,18 @@ class Batches:
         dialogues.sort(key=lambda dialogue: len(dialogue.ids))
         size = SEQUENCES // PARTS
         return [collated(dialogues[start : start + size], device) for start in range(0, SEQUENCES, size)]
+
+    def pictures(self, step: int, device: torch.device) -> tuple[Tensor, list[Scene]]:
+        """`PICTURES` single pictures' features, (n, 9, width), with what they show."""
+        rng = Random(f"vlm-pictures:{self.seed}:{step}")
+        rows = [self._some(rng) for _ in range(PICTURES)]
+        seen = np.stack([self.features[1][row] for row in rows]).astype(np.float32)
+        return torch.from_numpy(seen).to(device), [self.scenes[row] for row in rows]
+
+    def encode(self, text: str) -> tuple[list[int], list[int]]:
+        """The token ids of a text, and where in it each ends."""
+        encoded = self._tokenizer.encode(text, add_special_tokens=False)
+        return encoded.ids, [end for _, end in encoded.offsets]
 
     def _begun(self) -> Dialogue:
         dialogue = Dialogue(self.encode)
@@ -115,10 +141,34 @@ class Batches:
 
     def _target(self, dialogue: Dialogue, rng: Random) -> None:
         row = self._some(rng)
-        changed, words = edit(self.scenes[row], rng)
+        change = edit_thing if rng.random() < THINGS_CHANGED else edit
+        changed, words = change(self.scenes[row], rng)
         dialogue.picture(self.features[1][row])
-        dialogue.words(prompts.TARGET.format(words))
-        dialogue.changed_answer(vlm_words.sentence(changed), vlm_words.sentence(self.scenes[row]), CHANGED_WEIGHT)
+        ask_changed(dialogue, self.scenes[row], changed, words, CHANGED_WEIGHT)
+
+    def _phrases(self, dialogue: Dialogue, rng: Random) -> None:
+        row = self._some(rng)
+        dialogue.picture(self.features[1][row])
+        for number in range(QUESTIONS):
+            if number:
+                dialogue.user()
+            ask_phrases(dialogue, self.scenes[row], rng, YES_NO_WEIGHT)
+
+    def _inventory(self, dialogue: Dialogue, rng: Random) -> None:
+        row = self._some(rng)
+        dialogue.picture(self.features[1][row])
+        dialogue.words(INVENTORY)
+        dialogue.inventory(vlm_things.inventory(self.scenes[row], rng), self.scenes[row], INVENTORY_WEIGHT)
+
+    def _single(self, dialogue: Dialogue, rng: Random) -> None:
+        row = self._some(rng)
+        dialogue.picture(self.features[1][row])
+        for number in range(QUESTIONS):
+            if number:
+                dialogue.user()
+            words, answer = vlm_things.single(self.scenes[row], rng)
+            dialogue.words_about(words, self.scenes[row], single=True)
+            dialogue.answer(answer, FIRST_WEIGHT)
 
     def _details(self, dialogue: Dialogue, rng: Random) -> None:
         row = self._some(rng)
@@ -127,7 +177,7 @@ class Batches:
             if number:
                 dialogue.user()
             words, answer = vlm_words.detail(self.scenes[row], rng)
-            dialogue.words(words)
+            dialogue.words_about(words, self.scenes[row], single=True)
             dialogue.answer(answer, FIRST_WEIGHT)
 
     def _fits(self, rng: Random) -> list[Dialogue]:
@@ -142,7 +192,7 @@ class Batches:
             for number, (words, facts) in enumerate(asked):
                 if number:
                     dialogue.user()
-                dialogue.words(prompts.FITS.format(words))
+                dialogue.words_about(prompts.FITS.format(words), self.scenes[row])
                 dialogue.answer(prompts.YES_NO[0 if facts <= self.facts[row] else 1], YES_NO_WEIGHT)
             made.append(dialogue)
         return made
@@ -192,4 +242,5 @@ def collated(dialogues: Sequence[Dialogue], device: torch.device) -> Part:
         padded([dialogue.targets for dialogue in dialogues], IGNORED, torch.long).to(device),
         padded([dialogue.weights for dialogue in dialogues], 0.0, torch.float32).to(device),
         torch.from_numpy(np.concatenate(seen).astype(np.float32).reshape(-1, TOWER_WIDTH)).to(device),
+        [dialogue.hints for dialogue in dialogues],
     )

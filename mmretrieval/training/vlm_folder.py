@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import torch
     from transformers import FastVlmForConditionalGeneration
 
-WIDTH, LAYERS, HEADS, HIDDEN = 192, 4, 3, 640
+WIDTH, LAYERS, HEADS, HEAD_WIDTH, HIDDEN = 192, 4, 5, 64, 640
 TOWER_WIDTH = 368
 STRIDE = 32  # pixels of a picture that one of its tokens stands for
 VOCABULARY = 1088
@@ -120,6 +120,7 @@ def new_model() -> FastVlmForConditionalGeneration:
             "num_hidden_layers": LAYERS,
             "num_attention_heads": HEADS,
             "num_key_value_heads": HEADS,
+            "head_dim": HEAD_WIDTH,
             "vocab_size": VOCABULARY,
             "max_position_embeddings": CONTEXT,
             "initializer_range": 1 / math.sqrt(WIDTH),

@@ -9,7 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmretrieval.training import vlm_folder
+from mmretrieval.demo.scenes import Scene
+from mmretrieval.training import vlm_folder, vlm_hints
+from mmretrieval.training.vlm_alignment import Alignment
 from mmretrieval.training.vlm_batches import Part
 from mmretrieval.training.vlm_dialogue import IGNORED
 from mmretrieval.training.vlm_folder import IMAGE, PAD
@@ -23,27 +25,41 @@ class Learner(nn.Module):
         self.vlm = vlm_folder.new_model()
         self.tower.load_state_dict(vlm_folder.tower_of(clip))
         self.tower.eval().requires_grad_(False)
+        self.vlm.model.language_model.set_attn_implementation("eager")  # which tells what each head looked at
 
     @property
     def tower(self) -> nn.Module:
         tower: nn.Module = self.vlm.model.vision_tower
         return tower
 
-    def loss(self, parts: Sequence[Part]) -> Tensor:
-        """Weighted mean cross-entropy of what is to be said in all parts of a batch."""
-        total = sum(part.weights.sum() for part in parts)
-        return torch.stack([self._weighted(part) for part in parts]).sum() / total
+    def loss(self, parts: Sequence[Part]) -> tuple[Tensor, Tensor]:
+        """Over all parts of a batch: the weighted mean cross-entropy of what is to be said, and the mean loss of hints.
 
-    def _weighted(self, part: Part) -> Tensor:
+        Without hints the second is 0.
+        """
+        total = sum(part.weights.sum() for part in parts)
+        losses = [self._of(part) for part in parts]
+        hinted = [hint for _, hint in losses if hint is not None]
+        missed = torch.stack(hinted).mean() if hinted else losses[0][0].new_zeros(())
+        return torch.stack([said for said, _ in losses]).sum() / total, missed
+
+    def alignment_loss(self, features: Tensor, scenes: Sequence[Scene], alignment: Alignment) -> Tensor:
+        """How far the tokens of pictures, of features (n, 9, width), are from the words for what they show."""
+        pictures = self.vlm.model.multi_modal_projector(features)
+        return alignment.loss(pictures, self.vlm.model.language_model.embed_tokens.weight, scenes)
+
+    def _of(self, part: Part) -> tuple[Tensor, Tensor | None]:
         words = self.vlm.model.language_model
         pictures = self.vlm.model.multi_modal_projector(part.features)
         x = words.embed_tokens(part.ids)
         x = x.masked_scatter((part.ids == IMAGE)[..., None].expand_as(x), pictures.to(x.dtype))
-        hidden = words(inputs_embeds=x, attention_mask=(part.ids != PAD).long(), use_cache=False).last_hidden_state
+        mask, hinted = (part.ids != PAD).long(), any(part.hints)
+        out = words(inputs_embeds=x, attention_mask=mask, use_cache=False, output_attentions=hinted)
         counted = part.targets[:, 1:] != IGNORED
-        logits = F.linear(hidden[:, :-1][counted], words.embed_tokens.weight)
+        logits = F.linear(out.last_hidden_state[:, :-1][counted], words.embed_tokens.weight)
         losses = F.cross_entropy(logits.float(), part.targets[:, 1:][counted], reduction="none")
-        return (losses * part.weights[:, 1:][counted]).sum()
+        missed = vlm_hints.loss(out.attentions, part.hints) if hinted else None
+        return (losses * part.weights[:, 1:][counted]).sum(), missed
 
     @property
     def learned(self) -> nn.ModuleDict:

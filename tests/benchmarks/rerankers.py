@@ -64,6 +64,7 @@ FURTHER = (
     f"listwise:depth={DEPTH},orders=2",
     f"cotrr:depth={DEPTH}",
     "cotrr:depth=6,mode=direct,orders=2",
+    f"pointwise:depth={DEPTH},parts=yes",
     f"pointwise:depth={DEPTH},alpha=1",
     f"grid:depth={DEPTH},alpha=1",
 )

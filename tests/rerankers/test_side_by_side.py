@@ -11,6 +11,7 @@ from mmretrieval import registry
 from mmretrieval.asks import Failed, Generate, ScoreChoices, Text
 from mmretrieval.errors import UnreadableImage, UsageError
 from mmretrieval.pipeline import Pipeline
+from mmretrieval.rerankers._sureness import steady_share
 from mmretrieval.types import Hit, Query, Ranking
 
 WORDS = Query("q", text="a red bowl, a fork and two eggs")
@@ -172,6 +173,31 @@ def test_a_model_that_prefers_first_places_is_found_out_by_two_orders(name):
 
 
 @pytest.mark.parametrize("name", ["grid", "listwise", "cotrr"])
+def test_a_model_that_goes_by_places_alone_moves_nothing_beside_the_order_before(name):
+    """It likes the last place best: one order would turn the list round, two show that it sees nothing."""
+    settings = {"mode": "direct"} if name == "cotrr" else {}
+    blind = Scripted(lambda ask: Text(" > ".join(f"[{n}]" for n in range(len(seen(ask)), 0, -1))))
+    ranking, placed = run(reranker(name, orders=2, alpha=0.5, **settings), blind, 6)
+    assert (ranking.steps[-1].flips, placed) == (1.0, list(range(6)))
+    _, believed = run(reranker(name, orders=1, alpha=0.7, **settings), blind, 6)
+    assert believed == list(range(6))[::-1]
+
+
+def test_the_share_falls_with_the_pairs_that_turn_round():
+    assert steady_share(0.5, 0.1) == pytest.approx(0.4)
+    assert steady_share(0.5, 0.0) == steady_share(0.5, None) == 0.5
+    assert steady_share(0.5, 0.5) == steady_share(0.5, 0.9) == 0.0
+    assert steady_share(1.0, 0.9) == 1.0  # as published
+
+
+def test_a_grid_for_a_small_model_is_shown_in_two_orders_unless_told_otherwise():
+    small = ordering(float)
+    small.compact = True
+    assert reranker("grid").suited(small).calls(16) == 2
+    assert reranker("grid", orders=1).suited(small).calls(16) == reranker("grid").calls(16) == 1
+
+
+@pytest.mark.parametrize("name", ["grid", "listwise", "cotrr"])
 def test_several_orders_beat_one_with_a_noisy_model(name):
     def noisy(ask):
         numbers = seen(ask)
@@ -253,7 +279,7 @@ def test_small_models_are_asked_for_the_best_mark_and_an_order_only_on_request()
     small = Scripted(lambda ask: Text(""), compact=True)
     run(reranker("grid"), small, 9)
     run(reranker("grid", answer="order"), small, 9)
-    assert [type(ask) for ask in asked(small)] == [ScoreChoices, Generate]
+    assert [type(ask) for ask in asked(small)] == [ScoreChoices] * 2 + [Generate] * 2  # in two orders
     assert asked(small)[0].choices == tuple("123456789")
 
 
