@@ -32,7 +32,7 @@ CHOICE = """\
 Each query is the first of its kind that search alone gets wrong at its first hit, so that there is something to gain;
 the table at the end counts the easy ones, too. ✓ marks a known right answer."""
 LIMITS = """\
-Rerankers that ask for a yes, a no or an order are for larger models; `mmretrieval list rerankers` names them all.
+Rerankers that show several pictures at once are for larger models; `mmretrieval list rerankers` names them all.
 Both demo models were trained on drawings like these and know nothing else: not one photograph, no other animal or dish.
 For your own pictures name real models; they are fetched once:
   mmretrieval index PHOTOS --index PHOTOS.index
