@@ -45,6 +45,15 @@ def search(page: Page, words: str) -> None:
     page.locator("#mm-status", has_text=f"“{words}”").wait_for()
 
 
+def see(page: Page) -> None:
+    """Waits until every picture in view has come; the page may speak to its server for long after."""
+    page.wait_for_function(
+        """() => [...document.images]
+            .filter(each => each.offsetParent && each.getBoundingClientRect().top < innerHeight)
+            .every(each => each.complete && each.naturalWidth > 0)"""
+    )
+
+
 def answer(page: Page, **form: Any) -> dict[str, Any]:
     """The REST API's answer to the same form as the page's; near-duplicates are folded as the page does it."""
     address = page.evaluate("location.origin")

@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from page_acts import CARDS, WORDS, search
+from page_acts import CARDS, WORDS, search, see
 from PIL import Image
 from real_browser import chromium
 from served_index import serving
@@ -45,11 +45,11 @@ def detail(page: Page) -> None:
 
 def reranked(page: Page) -> None:
     """Before and after the small language model, side by side."""
-    search(page, "snail and stag, on a lake shore")
+    search(page, "a green dish with a single grilled fish and toasts")
     page.get_by_role("tab", name="Rerank").click()
     box = page.locator("#mmb-chosen input").first
-    box.fill("grid")
-    page.get_by_role("option", name="grid:").first.click()
+    box.fill("pointwise")
+    page.get_by_role("option", name="pointwise:").first.click()
     box.press("Escape")
     page.locator("#mmb-run:not([disabled])").click()
     page.locator("#mmb-progress", has_text="Done").wait_for()
@@ -76,7 +76,7 @@ def picture_of(browser: Browser, address: str, name: str) -> Image.Image:
     page.locator(WORDS).wait_for()
     play(page)
     page.mouse.move(0, 0)
-    page.wait_for_load_state("networkidle")
+    see(page)
     page.wait_for_timeout(800)  # pictures fade in
     taken = Image.open(io.BytesIO(page.screenshot(animations="disabled"))).convert("RGB")
     context.close()

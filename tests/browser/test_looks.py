@@ -4,7 +4,7 @@ import io
 
 import pytest
 from accessibility import grave_findings
-from page_acts import CARDS, search, shown
+from page_acts import CARDS, search, see, shown
 from PIL import Image
 
 pytestmark = pytest.mark.browser
@@ -72,11 +72,7 @@ def test_nothing_jumps_while_pictures_arrive(visit):
         }"""
     )
     search(page, "fish and rice on a blue plate")
-    page.wait_for_function(
-        """() => [...document.querySelectorAll('#mm-found img')]
-            .filter(each => each.getBoundingClientRect().top < innerHeight)
-            .every(each => each.complete && each.naturalWidth > 0)"""
-    )
+    see(page)
     page.wait_for_timeout(300)
     assert len(shown(page)) == 24
     assert page.evaluate("window.jumped") < 0.02
