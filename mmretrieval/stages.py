@@ -70,7 +70,7 @@ class Reranked:
 
     `parsed` counts how many of a model's answers were read as "ok", "repaired", "partial" and "failed" (see
     `parsing`); the step's status follows from it. `flips` is the share of pairs ordered otherwise when shown in
-    another order, None when each was shown once. `note` is one line for the user.
+    another order, None where there were no two orders to compare. `note` is one line for the user.
     """
 
     hits: Sequence[Hit]

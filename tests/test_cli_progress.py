@@ -48,3 +48,13 @@ def test_the_time_left_counts_only_what_this_run_did(monkeypatch, capsys):
         bar(900, 1000)
         bar(910, 1000)
     assert capsys.readouterr().err == "steps: 910 of 1000, about 180 s left\n"
+
+
+def test_a_bar_that_counts_something_else_begins_anew(monkeypatch, capsys):
+    clock = iter((100.0, 100.0, 110.0, 110.0, 130.0))
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
+    with progress.Bar("looks") as bar:
+        bar(900, 900)
+        bar(0, 100)
+        bar(10, 100)
+    assert capsys.readouterr().err == "looks: 10 of 100, about 180 s left\n"

@@ -16,7 +16,8 @@ class Bar:
 
     def __init__(self, what: str) -> None:
         self._what = what
-        # of the first call: neither loading a model nor what an earlier run has done is part of the estimate
+        # of the first call: neither loading a model nor what an earlier run has done is part of the estimate; when
+        # less is done than at first, another count has begun
         self._began = self._said = self._first = 0.0
         self._rich: Any = None
         self._task: Any = None
@@ -34,7 +35,7 @@ class Bar:
         """Show that `done` of `total` are finished; a total of 0 is not known yet, and nothing is shown."""
         if not total:
             return
-        if not self._began:
+        if not self._began or done < self._first:
             self._began = self._said = time.monotonic()
             self._first = done
         if sys.stderr.isatty():

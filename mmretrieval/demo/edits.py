@@ -196,6 +196,12 @@ FOOD_EDITS: tuple[Callable[[FoodPlate, Random], Edit], ...] = (
     _change_table,
     _change_cutlery,
 )
+_WILDLIFE_EDITS: tuple[Callable[[NaturalScene, Random], Edit], ...] = (
+    _swap_species,
+    _swap_species,
+    _recount_animal,
+    _change_plant,
+)
 NATURE_EDITS: tuple[Callable[[NaturalScene, Random], Edit], ...] = (
     _swap_species,
     _swap_species,
@@ -219,7 +225,7 @@ def edit(scene: Scene, rng: Random) -> Edit:
 
 
 def edit_thing(scene: Scene, rng: Random) -> Edit:
-    """As `edit`, of what a dish is made of, and of which animals and plants there are and how many."""
+    """As `edit`, of what a dish is made of, and of which animals and plants there are and how many animals."""
     if isinstance(scene, FoodPlate):
         return rng.choice(_INGREDIENT_EDITS)(scene, rng)
-    return rng.choice((_swap_species, _swap_species, _recount_animal, _change_plant))(scene, rng)
+    return rng.choice(_WILDLIFE_EDITS)(scene, rng)

@@ -46,7 +46,8 @@ class Pass:
 class Joined:
     """The mean of all passes' values, and the share of pairs that two passes order otherwise.
 
-    `flips` is None unless at least two passes spoke of every place. Of the notes on a place the first counts.
+    `flips` is over the places that every pass that spoke at all spoke of; None where these are fewer than two, or the
+    passes. Of the notes on a place the first counts.
     """
 
     values: list[float | None]
@@ -80,12 +81,14 @@ def in_orders(count: int, orders: int, one_pass: Callable[[list[int]], Asking[Pa
     for each in passes:
         parsed.update(each.parsed)
     told = [[value for each in passes if (value := each.values[place]) is not None] for place in range(count)]
-    whole = [[value for value in each.values if value is not None] for each in passes if None not in each.values]
+    spoken = [each.values for each in passes if any(value is not None for value in each.values)]
+    shared = [place for place in range(count) if all(values[place] is not None for values in spoken)]
+    seen = [best_first([values[place] or 0.0 for place in shared]) for values in spoken] if len(shared) > 1 else []
     noted = {place: note for each in reversed(passes) for place, note in each.notes.items()}
     return Joined(
         [fmean(values) if values else None for values in told],
         parsed,
-        flips([best_first(values) for values in whole]),
+        flips(seen),
         noted,
     )
 

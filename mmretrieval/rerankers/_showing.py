@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 
+TURNED = "another order of showing turned the answer round: the order before it was kept"
+
+
 @dataclass(frozen=True, slots=True)
 class Shown:
     """What is sought, and the candidates whose picture can be shown, with their pictures, in their old order."""
@@ -64,17 +67,18 @@ def side_by_side(
     notes = [Note()] * len(candidates)
     for at, place in enumerate(places):
         values[place], notes[place] = told.values[at], told.notes.get(at, Note())
+    share = steady_share(alpha, told.flips)
     return blended(
         name,
         candidates,
         values,
-        alpha=steady_share(alpha, told.flips),
+        alpha=share,
         join=join,
         whys=[note.why or _told(value, values) for note, value in zip(notes, values, strict=True)],
         details=[note.details for note in notes],
         parsed=told.parsed,
         flips=told.flips,
-        note=opened.note,
+        note="; ".join(note for note in (opened.note, TURNED if share == 0 < alpha else "") if note),
     )
 
 

@@ -32,7 +32,8 @@ def sure_share_of_looks(alpha: float, looks: Sequence[Sequence[float]]) -> float
 def steady_share(alpha: float, flips: float | None) -> float:
     """The share `alpha`, less the more pairs (0 to 1) turned round in another order of showing; none from a half on.
 
-    None stands for a single order, which shows nothing of this, and shrinks nothing.
+    None stands for nothing to compare, as with a single order or a lost reply: it shows nothing of this, and shrinks
+    nothing.
     """
     if alpha == 1 or flips is None:
         return alpha

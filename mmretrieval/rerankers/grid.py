@@ -6,7 +6,8 @@ any model that reads several pictures. What the paper leaves open is ours: 4 x 4
 pictures, and further sheets for deeper lists. One call for each sheet, whatever the number of candidates on it; what
 is paid for that is detail, since each picture has but one cell.
 
-Deviations: the order is blended with the one before (`alpha=1` is the paper); `answer=best`, the usual one for small
+Deviations: the order is blended with the one before (`alpha=1` is the paper), the less the more pairs turn round when
+the cells are dealt out in another order, as they are twice for small models; `answer=best`, the usual one for small
 models, reads the probability of every mark as the best instead of a written order, as FIRST (arXiv 2406.15657) does
 with labels of passages.
 """

@@ -95,12 +95,13 @@ def train(
 def _run(of: Settings, report: Report, stop: Callable[[], bool]) -> TrainingReport:
     """Steps until the time is up or `stop` says so, with a checkpoint every minute."""
     torch.manual_seed(int.from_bytes(of.seed.encode()[:6], "little"))
-    learner, alignment = Learner(of.clip).to(of.device), _alignment(of.out)
+    learner = Learner(of.clip).to(of.device)
     optimizer = torch.optim.AdamW(learner.groups(), lr=RATE, betas=(0.9, 0.95))
     facts: dict[str, Any] = {"seconds": 0.0, "steps": 0, "sequences": 0}
     if of.resume:
         facts = checkpoint.load(_checkpoint(of.out), learner.learned, optimizer)
     batches = _batches(of, learner, report)
+    alignment = Alignment(lambda text: batches.encode(text)[0])
     before, began, last_save, ended = facts["seconds"], time.monotonic(), time.monotonic(), False
     while True:
         facts["seconds"], ended = before + time.monotonic() - began, stop()
@@ -163,13 +164,6 @@ def _batches(of: Settings, learner: Learner, report: Report) -> Batches:
             report(TrainingProgress("look", done, number, 0.0, 0))
         features[side] = vlm_features.rows(path, shape)[:number]
     return Batches(features, of.pairs, of.seed, Tokenizer.from_file(str(of.out / "tokenizer.json")))
-
-
-def _alignment(out: Path) -> Alignment:
-    from tokenizers import Tokenizer
-
-    tokenizer = Tokenizer.from_file(str(out / "tokenizer.json"))
-    return Alignment(lambda text: tokenizer.encode(text, add_special_tokens=False).ids)
 
 
 def _checkpoint(out: Path) -> Path:

@@ -31,13 +31,20 @@ from mmretrieval.demo.vocabulary import (
     TABLES,
     WEATHERS,
 )
+from mmretrieval.errors import UsageError
 from mmretrieval.training import slots
 from mmretrieval.training.vlm_things import EVERYWHERE, MAP, things
 
 SCALE = 20.0  # of a cosine, before the softmax over a family
+
+
+def _names(forms: Mapping[str, tuple[tuple[str, str], ...]]) -> dict[str, list[str]]:
+    return {kind: [name for pair in pairs for name in pair] for kind, pairs in forms.items()}
+
+
 _WORDS: Mapping[str, Mapping[str, Iterable[str]]] = {
-    "ingredient": {kind: [word for form in forms for word in form] for kind, forms in INGREDIENTS.items()},
-    "species": {kind: [word for form in forms for word in form] for kind, forms in SPECIES.items()},
+    "ingredient": _names(INGREDIENTS),
+    "species": _names(SPECIES),
     "count": {count: NUMERALS[count] for count in COUNTS},
     "colour": ANIMAL_COLOURS,
     "behaviour": BEHAVIOURS,
@@ -45,7 +52,7 @@ _WORDS: Mapping[str, Mapping[str, Iterable[str]]] = {
     "plate_colour": PLATE_COLOURS,
     "table": TABLES,
     "cutlery": CUTLERY,
-    "plant": {kind: [word for form in forms for word in form] for kind, forms in PLANTS.items()},
+    "plant": _names(PLANTS),
     "habitat": HABITATS,
     "weather": WEATHERS,
 }
@@ -70,6 +77,12 @@ class Alignment:
             ids = [{token for form in forms for token in encode(form)} for forms in words.values()]
             often = Counter(token for one in ids for token in one)
             self.values[family] = [sorted(token for token in one if often[token] == 1) for one in ids]
+            for value, own in zip(words, self.values[family], strict=True):
+                if not own:
+                    raise UsageError(
+                        f"the tokenizer has no token of its own for '{value}' ({family}): take another --seed, or more "
+                        "minutes, from which it learns more words"
+                    )
             self._place[family] = {value: number for number, value in enumerate(words)}
 
     def things(self, scene: Scene) -> list[Seen]:

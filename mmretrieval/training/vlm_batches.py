@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +36,7 @@ INVENTORY = "tell of each"  # a list of names, which no user asks for
 INVENTORY_WEIGHT = 3.0  # of the first word said of each
 FIRST_WEIGHT = 4.0  # of the token that decides, in answers that are one choice
 YES_NO_WEIGHT = 8.0
-THINGS_CHANGED = 0.8  # of the changes at least, since those of what surrounds things are learned by the way
+THINGS_CHANGED = 0.8  # of the changes at least; those of colours, behaviour and surroundings are learned by the way
 CHANGED_WEIGHT = 5.0  # of the words of a changed sentence that the change is about
 FEWEST, MOST = 2, 6  # pictures of a labelled list
 
@@ -146,14 +147,6 @@ class Batches:
         dialogue.picture(self.features[1][row])
         ask_changed(dialogue, self.scenes[row], changed, words, CHANGED_WEIGHT)
 
-    def _phrases(self, dialogue: Dialogue, rng: Random) -> None:
-        row = self._some(rng)
-        dialogue.picture(self.features[1][row])
-        for number in range(QUESTIONS):
-            if number:
-                dialogue.user()
-            ask_phrases(dialogue, self.scenes[row], rng, YES_NO_WEIGHT)
-
     def _inventory(self, dialogue: Dialogue, rng: Random) -> None:
         row = self._some(rng)
         dialogue.picture(self.features[1][row])
@@ -161,24 +154,22 @@ class Batches:
         dialogue.inventory(vlm_things.inventory(self.scenes[row], rng), self.scenes[row], INVENTORY_WEIGHT)
 
     def _single(self, dialogue: Dialogue, rng: Random) -> None:
-        row = self._some(rng)
-        dialogue.picture(self.features[1][row])
-        for number in range(QUESTIONS):
-            if number:
-                dialogue.user()
-            words, answer = vlm_things.single(self.scenes[row], rng)
-            dialogue.words_about(words, self.scenes[row], single=True)
-            dialogue.answer(answer, FIRST_WEIGHT)
+        self._several(dialogue, rng, partial(_about_one, vlm_things.single))
 
     def _details(self, dialogue: Dialogue, rng: Random) -> None:
+        self._several(dialogue, rng, partial(_about_one, vlm_words.detail))
+
+    def _phrases(self, dialogue: Dialogue, rng: Random) -> None:
+        self._several(dialogue, rng, partial(ask_phrases, weight=YES_NO_WEIGHT))
+
+    def _several(self, dialogue: Dialogue, rng: Random, ask: Callable[[Dialogue, Scene, Random], None]) -> None:
+        """Questions about one picture, one after the other."""
         row = self._some(rng)
         dialogue.picture(self.features[1][row])
         for number in range(QUESTIONS):
             if number:
                 dialogue.user()
-            words, answer = vlm_words.detail(self.scenes[row], rng)
-            dialogue.words_about(words, self.scenes[row], single=True)
-            dialogue.answer(answer, FIRST_WEIGHT)
+            ask(dialogue, self.scenes[row], rng)
 
     def _fits(self, rng: Random) -> list[Dialogue]:
         """The same questions of a picture and of its edit."""
@@ -227,6 +218,15 @@ class Batches:
         dialogue.words(prompts.WHICH.format(vlm_words.words_for(self.scenes[wanted], facts, rng)))
         order = sorted(range(len(rows)), key=lambda place: -len(facts & self.facts[rows[place]]))
         dialogue.answer(" > ".join(str(place + 1) for place in order), FIRST_WEIGHT)
+
+
+def _about_one(
+    question: Callable[[Scene, Random], tuple[str, str]], dialogue: Dialogue, scene: Scene, rng: Random
+) -> None:
+    """A question about one thing, and its answer, which is read off the name."""
+    words, answer = question(scene, rng)
+    dialogue.words_about(words, scene, single=True)
+    dialogue.answer(answer, FIRST_WEIGHT)
 
 
 def collated(dialogues: Sequence[Dialogue], device: torch.device) -> Part:

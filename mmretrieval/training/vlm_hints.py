@@ -52,7 +52,8 @@ class Hint:
 
 
 def loss(attentions: Sequence[Tensor], hints: Sequence[Sequence[Hint]]) -> Tensor:
-    """Mean over heads of the mean of -log of the attention (nats) that lies where it should.
+    """Mean over heads of the mean of -log of the attention (nats) that lies where it should; copies that take nothing
+    count less in it.
 
     `attentions` holds (dialogues, heads, tokens, tokens) for every layer, `hints` those of every dialogue. Heads
     without a hint do not count.

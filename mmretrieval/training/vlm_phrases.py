@@ -28,9 +28,9 @@ from mmretrieval.training.vlm_hints import NOWHERE, Hint
 from mmretrieval.training.vlm_things import EVERYWHERE, things
 
 SETTINGS = 0.4  # of the queries are about what surrounds things
-MOST_PARTS = 3
+MOST_PARTS = 3  # that such a query mentions
 CHANGES = (0, 0, 1, 1, 1, 2, 3)  # edits that part the scene of a query from the picture's
-ALONE = 0.5  # of the queries are about a single fact
+ALONE = 0.5  # of the others are about a single fact, with what it is a fact of
 NEW = 0.5  # of those, about one that the picture does not show, at least
 SETTING_NAMED = 0.5  # of the queries that mention no thing begin with "a dish" or "a landscape"
 HOLDS_WEIGHT, FAILS_WEIGHT = 2.0, 4.0  # of what is known at the end of a phrase
@@ -80,7 +80,7 @@ def _changed(scene: Scene, rng: Random) -> tuple[Scene, frozenset[str]]:
 
 
 def _set_elsewhere(scene: Scene, rng: Random) -> tuple[Scene, frozenset[str]]:
-    """The same things, each part of what surrounds them as likely another as not, and a few of those parts.
+    """The same things, each part of what surrounds them drawn anew or not, and a few of those parts.
 
     Edits change what surrounds things seldom, so that "yes" would nearly always be right.
     """

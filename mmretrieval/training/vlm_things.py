@@ -71,8 +71,8 @@ def things(scene: Scene) -> dict[str, Thing]:
 
 @dataclass(frozen=True, slots=True)
 class Mention:
-    """A thing that a text names: where the name begins and ends, in characters, and where its count does, if it is
-    told; `where` are the tokens of the map that show it, none for a thing that is not in the scene.
+    """A thing that a text names: where the name begins and ends, in characters, and where a count does that stands
+    directly before it; `where` are the tokens of the map that show it, none for a thing that is not in the scene.
     """
 
     kind: str
@@ -149,8 +149,9 @@ def _forms(scene: Scene) -> Mapping[str, tuple[tuple[str, str], ...]]:
 
 
 def _names(forms: Mapping[str, tuple[tuple[str, str], ...]]) -> tuple[re.Pattern[str], dict[str, str]]:
-    """A pattern that takes the longest name that fits, and the kind of every name."""
-    kinds = {name.lower(): kind for kind, pairs in forms.items() for pair in pairs for name in pair}
+    """A pattern that takes the longest name that fits, and the kind of every name; bare kinds are names, too."""
+    names = {name.lower(): kind for kind, pairs in forms.items() for pair in pairs for name in pair}
+    kinds = {kind: kind for kind in forms} | names
     longest_first = sorted(kinds, key=len, reverse=True)
     return re.compile(r"\b(?:" + "|".join(re.escape(name) for name in longest_first) + r")\b"), kinds
 

@@ -79,12 +79,12 @@ def _looking_again(desk: Desk) -> tuple[Callable[..., str], ...]:
             raise _told(error, desk) from error
         return json.dumps(hit_to_json(hit, rank), ensure_ascii=False)
 
-    def rerank(query: str, method: str = "grid", top_k: int = 10) -> str:
+    def rerank(query: str, method: str = "pointwise", top_k: int = 10) -> str:
         """Search, and let the language model of the server look at the best pictures again; slower than search_images.
 
         Args:
             query: What the picture should show, in plain words.
-            method: The reranker, such as grid, pointwise or listwise.
+            method: The reranker, such as pointwise, cotrr or grid.
             top_k: How many pictures, 1 to 200.
         """
         return _run(desk, text=query, rerank=[method], top_k=top_k)

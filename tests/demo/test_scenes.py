@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmretrieval.demo.edits import FOOD_EDITS, NATURE_EDITS, edit
+from mmretrieval.demo.edits import FOOD_EDITS, NATURE_EDITS, edit, edit_thing
 from mmretrieval.demo.render import render
 from mmretrieval.demo.sample import SIBLINGS, sample, scene
 from mmretrieval.demo.scenes import FoodPlate, NaturalScene, Scene
@@ -37,6 +37,16 @@ def test_an_edit_changes_one_attribute_and_says_something(seed: int, domain: str
         {"ingredient", "count"},
         {"cutlery", "cutlery_side"},
     )
+
+
+@given(seeds, domains)
+def test_an_edit_of_things_leaves_what_surrounds_them(seed: int, domain: str) -> None:
+    before = scene(seed, 0, domain)  # type: ignore[arg-type]
+    after, words = edit_thing(before, Random(seed))
+    families = {slot.partition("@")[0] for slot in changed_slots(before, after)}
+    assert words.strip()
+    assert families
+    assert families <= {"ingredient", "count", "species", "animal_count", "plant"}
 
 
 def test_every_kind_of_edit_gives_valid_scenes_with_known_facts() -> None:

@@ -104,6 +104,15 @@ def test_flips_are_the_share_of_pairs_that_two_passes_see_otherwise(values):
     assert joined.flips == pytest.approx(sum(otherwise) / 3)
 
 
+def test_flips_are_counted_over_what_all_who_spoke_spoke_of():
+    told = iter([[1.0, 2.0, 3.0, None], [None] * 4, [3.0, 2.0, None, 1.0]])
+    joined, _ = run(in_orders(4, 3, saying(lambda shown: next(told))), str)
+    assert joined.flips == 1.0  # of the places 0 and 1
+    told = iter([[1.0, None], [None, 2.0]])
+    joined, _ = run(in_orders(2, 2, saying(lambda shown: next(told))), str)
+    assert joined.flips is None
+
+
 def test_a_liking_for_what_is_shown_first_cancels_out_and_shows_as_flips():
     def first_is_best(shown):
         values = [0.0] * len(shown)

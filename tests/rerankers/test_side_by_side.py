@@ -179,6 +179,7 @@ def test_a_model_that_goes_by_places_alone_moves_nothing_beside_the_order_before
     blind = Scripted(lambda ask: Text(" > ".join(f"[{n}]" for n in range(len(seen(ask)), 0, -1))))
     ranking, placed = run(reranker(name, orders=2, alpha=0.5, **settings), blind, 6)
     assert (ranking.steps[-1].flips, placed) == (1.0, list(range(6)))
+    assert "turned the answer round" in ranking.steps[-1].note
     _, believed = run(reranker(name, orders=1, alpha=0.7, **settings), blind, 6)
     assert believed == list(range(6))[::-1]
 

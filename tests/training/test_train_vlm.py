@@ -18,7 +18,7 @@ from mmretrieval.demo.edits import edit
 from mmretrieval.demo.sample import scene
 from mmretrieval.encoders import demo_folder
 from mmretrieval.errors import InvalidData, UsageError
-from mmretrieval.training import pool, vlm_features, vlm_sheets, vlm_words
+from mmretrieval.training import pool, vlm_features, vlm_hints, vlm_sheets, vlm_words
 from mmretrieval.training.clip import TrainingReport
 from mmretrieval.training.vlm import rate, train
 from mmretrieval.training.vlm_batches import AFTER, BEFORE, SEQUENCES, Batches
@@ -143,6 +143,32 @@ def test_the_learners_loss_is_that_of_the_whole_model(trained: Path, batches: Ba
     assert float(said.detach()) == pytest.approx(total / weight, rel=2e-3)
 
 
+def test_the_learners_hints_are_those_of_the_whole_models_attention(trained: Path, batches: Batches) -> None:
+    """The slow way: one dialogue at a time through the whole model, so that nothing is padded."""
+    from transformers import AutoModelForImageTextToText
+
+    model = AutoModelForImageTextToText.from_pretrained(
+        trained, dtype=torch.float32, attn_implementation="eager"
+    ).eval()
+    learner = Learner(demo_folder())
+    learner.vlm.load_state_dict(model.state_dict())
+    (part, *_) = batches.batch(5, {"single": 1.0}, torch.device("cpu"))
+    embed, project = model.get_input_embeddings(), model.model.multi_modal_projector
+    pictures = iter(project(part.features).split(9))
+    attentions = []
+    for ids in part.ids:
+        ids = ids[ids != PAD]
+        given = embed(ids)
+        given[ids == IMAGE] = next(pictures)
+        out = model.model.language_model(inputs_embeds=given[None], output_attentions=True)
+        attentions.append(
+            [torch.nn.functional.pad(one, (0, 400 - len(ids), 0, 400 - len(ids))) for one in out.attentions]
+        )
+    whole = [torch.cat(layer) for layer in zip(*attentions, strict=True)]
+    _, missed = learner.loss([part])
+    assert float(missed.detach()) == pytest.approx(float(vlm_hints.loss(whole, part.hints).detach()), rel=1e-3)
+
+
 def test_a_batch_follows_from_its_number_and_every_answer_is_learned_whole(batches: Batches) -> None:
     """Besides answers only yes and no are learned, at the ends of phrases, where nothing is said."""
     known = torch.tensor([batches.encode(word)[0][0] for word in prompts.YES_NO])
@@ -156,10 +182,11 @@ def test_a_batch_follows_from_its_number_and_every_answer_is_learned_whole(batch
             learned = part.targets != IGNORED
             silent = learned & (part.targets != part.ids)
             assert bool(torch.isin(part.targets[silent], known).all())
-            assert shares is AFTER or not bool(silent.any())
             assert torch.equal(learned, part.weights > 0)
             assert int((part.ids == IMAGE).sum()) == len(part.features)
             assert int((part.ids == ASSISTANT).sum()) == int((part.targets == END).sum())
+        silent_too = any(bool(((p.targets != IGNORED) & (p.targets != p.ids)).any()) for p in parts)
+        assert silent_too is (shares is AFTER)
         assert batches.batch(8, shares, torch.device("cpu"))[0].ids.tolist() != parts[0].ids.tolist()
 
 

@@ -90,6 +90,7 @@ def test_without_a_language_model_only_methods_that_ask_none_are_offered(folder)
     with Desk(folder / "index", encoder=SketchEncoder()) as desk:
         names = [name for _, name in choices(desk)]
         assert not {"grid", "pointwise", "cotrr"} & set(names)
+        assert "ingredients" in names
         for name in names:
             desk.search(SearchForm(text="a red picture", rerank=(name,)))
 

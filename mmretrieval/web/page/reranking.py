@@ -104,7 +104,7 @@ def _can_run(desk: Desk, name: str) -> bool:
     try:
         desk.planned(SearchForm(text=name, rerank=(name,)))
     except UsageError:
-        return False  # it asks a language model, and there is none
+        return False  # for want of a language model; a click on what is left tells anything else
     return True
 
 
