@@ -11,15 +11,12 @@ from mmretrieval.rerankers._asked import NOTHING_TO_ASK, Asked, asked
 from mmretrieval.rerankers._blend import Join, blended
 from mmretrieval.rerankers._orders import Asking, Note, Pass, in_orders
 from mmretrieval.rerankers._pictures import LONG_SIDE, pictures
-from mmretrieval.rerankers._sureness import steady_share
+from mmretrieval.rerankers._sureness import noted, steady_share
 from mmretrieval.stages import Candidate, Reranked
 from mmretrieval.types import Query
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-
-
-TURNED = "another order of showing turned the answer round: the order before it was kept"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +75,7 @@ def side_by_side(
         details=[note.details for note in notes],
         parsed=told.parsed,
         flips=told.flips,
-        note="; ".join(note for note in (opened.note, TURNED if share == 0 < alpha else "") if note),
+        note=noted(share, alpha, opened.note),
     )
 
 

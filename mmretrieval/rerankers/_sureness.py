@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from statistics import fmean, pstdev
 
 UNIT = 1.0  # a nat, or a grade
+TURNED = "another order of showing turned the answer round: the order before it was kept"
 
 
 def sure_share(alpha: float, values: Sequence[float | None]) -> float:
@@ -38,3 +39,8 @@ def steady_share(alpha: float, flips: float | None) -> float:
     if alpha == 1 or flips is None:
         return alpha
     return alpha * max(0.0, 1.0 - 2.0 * flips)
+
+
+def noted(share: float, alpha: float, note: str = "") -> str:
+    """The note, and that the model's answer counts nothing, where its share fell from `alpha` to nothing."""
+    return "; ".join(part for part in (note, TURNED if share == 0 < alpha else "") if part)

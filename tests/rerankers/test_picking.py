@@ -101,6 +101,20 @@ def test_a_short_form_is_asked_without_the_prefill_of_the_full_one():
     assert fitted(ask, small) == ScoreChoices(("long",), ("1", "2"), prefill="[")
 
 
+def test_a_small_model_that_goes_by_labels_alone_moves_nothing():
+    """It prefers the last label: one look would turn the list round, rotations show that it sees nothing."""
+    blind = Scripted(lambda ask: ChoiceScores(tuple(float(at) for at in range(len(ask.choices)))), compact=True)
+    ranking, numbers = run(reranker("first_token", alpha=0.5), blind, 6, order=shuffled(6))
+    step = ranking.steps[-1]
+    assert numbers == shuffled(6)
+    assert step.calls == 3
+    assert step.flips > 0.5
+    assert "turned the answer round" in step.note
+    believed, _ = run(reranker("first_token", alpha=0.7, correct="none"), blind, 6, order=shuffled(6))
+    assert believed.steps[-1].calls == 1
+    assert believed.steps[-1].tau < 0
+
+
 def test_a_window_without_an_answer_keeps_its_order():
     ranking, numbers = run(reranker("first_token"), Scripted(lambda ask: Failed("gone")), 6, order=shuffled(6))
     assert numbers == shuffled(6)
