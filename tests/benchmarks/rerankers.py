@@ -312,8 +312,8 @@ seconds are for one query, without any cache; seconds include the search, and ev
 unless a row says alpha=1, which is what the papers do. A small model cannot write reasoning, so that `cotrr` asks it
 yes or no for each part of the query; `mode=direct` is one call without reasoning. Many rows are compared with one, so
 a few intervals miss 0 by chance. Settings and cascades were written down before they were measured, but for one thing:
-that an answer counts less when another order of showing turns it round, and that a small model is shown a sheet twice and
-labels in turn, came after a first run, in which sheets, and lists in two orders, fell below the first stage."""
+that an answer counts less when another order of showing turns it round, and that a small model is shown a sheet twice
+and labels in turn, came after a first run, in which sheets, and lists in two orders, fell below the first stage."""
     lines = head.splitlines()
     for kind, rows in tables.items():
         count = len(next(iter(rows.values())).values)
