@@ -79,6 +79,19 @@ def plate_phrase(scene: FoodPlate, facts: frozenset[str], rng: Random) -> str:
     return f"{'in' if 'bowl' in shape else 'on'} {article(noun)}"
 
 
+def table_phrase(scene: FoodPlate, facts: frozenset[str], rng: Random) -> str:
+    """Such as "on a wooden table"; empty when it is not to be said."""
+    return f"on {article(rng.choice(TABLES[scene.table]))}" if f"table={scene.table}" in facts else ""
+
+
+def plant_phrase(scene: NaturalScene, facts: frozenset[str], rng: Random) -> str:
+    """Such as "near two pine trees"; empty when they are not to be said."""
+    if f"plant={scene.plant}" not in facts:
+        return ""
+    count = scene.plant_count if f"plant.count={scene.plant_count}" in facts else None
+    return f"{rng.choice(('with', 'near', 'next to'))} {counted(PLANTS[scene.plant], count, rng)}"
+
+
 def cutlery_phrase(scene: FoodPlate, facts: frozenset[str], rng: Random) -> str:
     """Such as "a fork beside it on the left"; empty when it is not to be said."""
     if f"cutlery={scene.cutlery}" not in facts:
@@ -101,7 +114,7 @@ def _food_text(scene: FoodPlate, facts: frozenset[str], rng: Random) -> str:
     rng.shuffle(servings)
     food = enumerate_phrases([serving_phrase(s, facts, rng) for s in servings])
     plate = plate_phrase(scene, facts, rng)
-    table = f"on {article(rng.choice(TABLES[scene.table]))}" if f"table={scene.table}" in facts else ""
+    table = table_phrase(scene, facts, rng)
     cutlery = cutlery_phrase(scene, facts, rng)
     if plate and rng.random() < 0.4 and food:
         head = f"{plate.partition(' ')[2]} with {food}"
@@ -118,10 +131,7 @@ def _nature_text(scene: NaturalScene, facts: frozenset[str], rng: Random) -> str
     head = " and ".join(groups) or "a landscape"
     habitat = rng.choice(HABITATS[scene.habitat]) if f"habitat={scene.habitat}" in facts else ""
     weather = rng.choice(WEATHERS[scene.weather]) if f"weather={scene.weather}" in facts else ""
-    plant = ""
-    if f"plant={scene.plant}" in facts:
-        count = scene.plant_count if f"plant.count={scene.plant_count}" in facts else None
-        plant = f"{rng.choice(('with', 'near', 'next to'))} {counted(PLANTS[scene.plant], count, rng)}"
+    plant = plant_phrase(scene, facts, rng)
     return ", ".join([head, *tail_pieces([habitat, weather, plant], rng)])
 
 

@@ -13,14 +13,14 @@ from random import Random
 from mmretrieval import prompts
 from mmretrieval.demo.edits import edit
 from mmretrieval.demo.scenes import FoodPlate, NaturalScene, Scene, sample_food, sample_nature
-from mmretrieval.demo.vocabulary import HABITATS, PLANTS, TABLES, WEATHERS
+from mmretrieval.demo.vocabulary import HABITATS, WEATHERS
 from mmretrieval.demo.wording import (
-    article,
-    counted,
     cutlery_phrase,
     group_phrase,
+    plant_phrase,
     plate_phrase,
     serving_phrase,
+    table_phrase,
 )
 from mmretrieval.training import vlm_words
 from mmretrieval.training.vlm_dialogue import Dialogue
@@ -145,10 +145,9 @@ def _dish(scene: FoodPlate, facts: frozenset[str], rng: Random) -> tuple[list[Ph
         for one in scene.servings
         if f"ingredient={one.kind}" in facts
     ]
-    table = f"on {article(rng.choice(TABLES[scene.table]))}" if f"table={scene.table}" in facts else ""
     return servings, [
         Phrase(plate_phrase(scene, facts, rng), _of("plate", facts)),
-        Phrase(table, _of("table", facts)),
+        Phrase(table_phrase(scene, facts, rng), _of("table", facts)),
         Phrase(cutlery_phrase(scene, facts, rng), _of("cutlery", facts)),
     ]
 
@@ -159,12 +158,8 @@ def _landscape(scene: NaturalScene, facts: frozenset[str], rng: Random) -> tuple
         for one in scene.groups
         if f"animal={one.species}" in facts
     ]
-    plant = ""
-    if f"plant={scene.plant}" in facts:
-        count = scene.plant_count if f"plant.count={scene.plant_count}" in facts else None
-        plant = f"{rng.choice(('with', 'near', 'next to'))} {counted(PLANTS[scene.plant], count, rng)}"
     return groups, [
         Phrase(rng.choice(HABITATS[scene.habitat]) if _of("habitat", facts) else "", _of("habitat", facts)),
         Phrase(rng.choice(WEATHERS[scene.weather]) if _of("weather", facts) else "", _of("weather", facts)),
-        Phrase(plant, _of("plant", facts)),
+        Phrase(plant_phrase(scene, facts, rng), _of("plant", facts)),
     ]
