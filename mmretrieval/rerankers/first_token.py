@@ -63,7 +63,7 @@ class FirstToken(Reranker):
         check_window(self.name, window)
         if correct not in get_args(Correct) or not 2 <= rotations <= len(LETTERS):
             raise UsageError(
-                f"first_token corrects by null, rotate (2 or more rotations) or none: it was given {correct} and "
+                f"first_token corrects by auto, null, rotate (2 or more rotations) or none: it was given {correct} and "
                 f"{rotations} rotations"
             )
         self.depth, self.window, self.rotations = depth, window, rotations

@@ -80,8 +80,8 @@ class Alignment:
             for value, own in zip(words, self.values[family], strict=True):
                 if not own:
                     raise UsageError(
-                        f"the tokenizer has no token of its own for '{value}' ({family}): take another --seed, or more "
-                        "minutes, from which it learns more words"
+                        f"the tokenizer has no token of its own for '{value}' ({family}): train with another seed, "
+                        "from whose sentences it learns other tokens"
                     )
             self._place[family] = {value: number for number, value in enumerate(words)}
 

@@ -5,8 +5,8 @@
 
 Writes STEM.md, STEM.json and STEM.png (by default assets/reports/rerankers). The first stage is the shipped CLIP on
 looks alone; the language model is `--vlm`, by default the shipped one. With --keep, pictures, index and finished rows
-are kept, so that a run can be taken up again. About an hour on a free core for 100 queries of each kind. The plot needs
-the extra `report`.
+are kept, so that a run can be taken up again. About twenty minutes on a free core for 100 queries of each kind. The
+plot needs the extra `report`.
 """
 
 from __future__ import annotations

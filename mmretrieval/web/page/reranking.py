@@ -57,7 +57,7 @@ def panel(parts: Parts) -> None:
 
 
 def _wishes(desk: Desk) -> tuple[Any, Any]:
-    info = "One or several, in their order; with settings, as in grid:orders=2."
+    info = "One or several, in their order; with settings, as in ingredients:alpha=1."
     chosen = gr.Dropdown(
         choices(desk),
         value=[],
