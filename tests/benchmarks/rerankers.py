@@ -74,7 +74,7 @@ CASCADES = (
     f"pointwise:depth={DEPTH} + cotrr:depth=6",
 )
 ELSEWHERE = {
-    "ingredients": "has a table of its own below, of queries that name things",
+    "ingredients": "has a table of its own above, of queries that name things",
     "second_encoder": "needs a second encoder, and one is shipped",
 }
 
